@@ -1,0 +1,115 @@
+"""marshmallow's fields, made strict: a value of another JSON type is refused, never converted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+
+from schema.errors import FieldError, Invalid
+
+_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+
+
+def snake(name: str) -> str:
+    """``itemsPerGroup`` -> ``items_per_group``."""
+    return re.sub(r"(?<!^)([A-Z])", lambda m: "_" + m.group(1).lower(), name)
+
+
+class Text(fields.String):
+    """A JSON string without NUL and lone surrogates, which neither Postgres nor UTF-8 can keep."""
+
+    default_error_messages = {"unstorable": "Contains a NUL character or half of a surrogate pair."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if _FORBIDDEN.search(value):
+            raise self.make_error("unstorable")
+        return value
+
+
+class Whole(fields.Integer):
+    """A JSON integer; ``true``, ``"12"`` and ``1.5`` are refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return value
+
+
+class Number(fields.Float):
+    """A finite JSON number; booleans and strings are refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid")
+        if value != value or value in (float("inf"), float("-inf")):
+            raise self.make_error("special")
+        return value
+
+
+class Flag(fields.Boolean):
+    """A JSON boolean; ``1`` and ``"true"`` are refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class StrictSchema(Schema):
+    """Refuses unknown keys and takes each key in camelCase or in snake_case (not both)."""
+
+    class Meta:
+        unknown = RAISE
+
+    @pre_load
+    def _camel_case(self, given: Any, **_: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        spellings: dict[str, str] = {}
+        for name, field in self.fields.items():
+            key = field.data_key or str(name)
+            spellings[snake(key)] = key
+        renamed: dict[str, Any] = {}
+        for key, value in given.items():
+            proper = spellings.get(key, key)
+            if proper in renamed:
+                raise ValidationError(f"Given twice, as {proper} and {snake(proper)}.", field_name=proper)
+            renamed[proper] = value
+        return renamed
+
+
+def flatten(messages: Any, path: str = "") -> list[FieldError]:
+    """marshmallow's nested messages as a flat list, one ``FieldError`` for each fault of each field."""
+    if isinstance(messages, Mapping):
+        found = []
+        for key, inner in messages.items():
+            step = "" if key == "_schema" else str(key)
+            found += flatten(inner, ".".join(part for part in (path, step) if part))
+        return found
+    if isinstance(messages, list):
+        return [error for message in messages for error in flatten(message, path)]
+    return [FieldError(path or "body", _code(str(messages)), str(messages))]
+
+
+def _code(message: str) -> str:
+    if message.startswith("Unknown field"):
+        return "unknown_field"
+    if message.startswith("Missing data"):
+        return "required"
+    if message.startswith("Not a valid") or message.startswith("Invalid input type"):
+        return "wrong_type"
+    return "invalid_value"
+
+
+def load(schema: Schema, given: Any, under: str = "") -> dict[str, Any]:
+    """Load ``given``; raises ``Invalid`` naming every faulty field, its path below ``under``."""
+    try:
+        loaded: dict[str, Any] = schema.load(given)
+    except ValidationError as error:
+        raise Invalid(flatten(error.messages, under)) from None
+    return loaded

@@ -1,0 +1,190 @@
+"""The environment, read once into a frozen ``Settings``. A missing or malformed value names itself.
+
+``read_settings`` is the only code that looks at environment variables; processes receive the result.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from schema.errors import SettingsError
+
+DEMO_ORGANIZATION_ID = "00000000-0000-4000-8000-000000000001"
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    region: str
+    courses_bucket: str
+    media_bucket: str
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """How models are reached. ``configured`` is false when neither key nor address is set."""
+
+    api_key: str | None
+    base_url: str | None
+    text_model: str
+    image_model: str
+    timeout_seconds: float
+    concurrency: int
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.api_key or self.base_url)
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Life of a job, all in seconds but ``max_retries`` and the two sizes."""
+
+    heartbeat_seconds: float
+    stale_after_seconds: float
+    timeout_seconds: float
+    max_retries: int
+    turn_seconds: float
+    resend_after_seconds: float
+    dispatch_window: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    home: Path
+    database_url: str
+    redis_url: str
+    s3: S3Settings
+    secret_key: str
+    model: ModelSettings
+    jobs: JobSettings
+    agent_token: str | None
+    host: str
+    port: int
+    flower_port: int
+    flower_basic_auth: str | None
+    worker_concurrency: int
+    media_concurrency: int
+    log_level: str
+    embedded: bool
+
+    def __repr__(self) -> str:
+        """Settings hold secrets, so their text never shows a value."""
+        return "Settings(...)"
+
+
+class _Reader:
+    """Reads typed values and collects every fault, so that one start shows all of them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str | None = None, *, needs: str = "") -> str:
+        value = self.environ.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.faults.append(f"{name} is not set. It needs {needs}.")
+            return ""
+        return default
+
+    def optional(self, name: str) -> str | None:
+        return self.environ.get(name, "").strip() or None
+
+    def url(self, name: str, pattern: str, needs: str) -> str:
+        value = self.text(name, needs=needs)
+        if value and not re.match(pattern, value):
+            self.faults.append(f"{name} is malformed. It needs {needs}.")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        raw = self.environ.get(name, "").strip()
+        if not raw:
+            return default
+        try:
+            value = float(raw)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            self.faults.append(f"{name} is {raw!r}. It needs a number from {low:g} to {high:g}.")
+            return default
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        raw = self.environ.get(name, "").strip()
+        if raw and not re.fullmatch(r"-?\d+", raw):
+            self.faults.append(f"{name} is {raw!r}. It needs a whole number from {low} to {high}.")
+            return default
+        return int(self.number(name, default, low, high))
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read every setting. Raises ``SettingsError`` that names each missing or malformed one."""
+    read = _Reader(environ)
+    stale_after = read.number("STALE_AFTER_SECONDS", 60, 1, 86400)
+    settings = Settings(
+        home=Path(read.text("COURSEWRIGHT_HOME", ".coursewright")).absolute(),
+        database_url=read.url(
+            "DATABASE_URL", r"postgres(ql)?(\+psycopg2)?://", "a URL like postgresql://user:password@host:5432/name"
+        ),
+        redis_url=read.url("REDIS_URL", r"(redis|rediss|valkey|unix)://", "a URL like redis://:password@host:6379/0"),
+        s3=S3Settings(
+            endpoint_url=read.url("S3_ENDPOINT_URL", r"https?://", "a URL like https://s3.example.org"),
+            access_key=read.text("S3_ACCESS_KEY", needs="the access key of the object store"),
+            secret_key=read.text("S3_SECRET_KEY", needs="the secret key of the object store"),
+            region=read.text("S3_REGION", "us-east-1"),
+            courses_bucket=read.text("S3_COURSES_BUCKET", "courses"),
+            media_bucket=read.text("S3_MEDIA_BUCKET", "media-library"),
+        ),
+        secret_key=read.text("SECRET_KEY", needs="a long random text that signs cookies and tokens"),
+        model=ModelSettings(
+            api_key=read.optional("OPENAI_API_KEY"),
+            base_url=read.optional("OPENAI_BASE_URL"),
+            text_model=read.text("OPENAI_TEXT_MODEL", "gpt-5.2"),
+            image_model=read.text("OPENAI_IMAGE_MODEL", "gpt-image-2"),
+            timeout_seconds=read.number("MODEL_TIMEOUT_SECONDS", 120, 0.1, 3600),
+            concurrency=read.whole("MODEL_CONCURRENCY", 16, 1, 1000),
+        ),
+        jobs=JobSettings(
+            # When only the staleness is shortened, the heartbeat follows, four beats to a stale interval.
+            heartbeat_seconds=read.number("HEARTBEAT_SECONDS", min(10, stale_after / 4), 0.1, 3600),
+            stale_after_seconds=stale_after,
+            timeout_seconds=read.number("JOB_TIMEOUT_SECONDS", 1800, 1, 604800),
+            max_retries=read.whole("JOB_MAX_RETRIES", 3, 0, 100),
+            turn_seconds=read.number("TURN_SECONDS", 1, 0, 3600),
+            resend_after_seconds=read.number("RESEND_AFTER_SECONDS", 5, 0.1, 3600),
+            dispatch_window=read.whole("DISPATCH_WINDOW", 64, 1, 100_000),
+        ),
+        agent_token=read.optional("AGENT_TOKEN"),
+        host=read.text("HOST", "127.0.0.1"),
+        port=read.whole("PORT", 8000, 0, 65535),
+        flower_port=read.whole("FLOWER_PORT", 5555, 0, 65535),
+        flower_basic_auth=read.optional("FLOWER_BASIC_AUTH"),
+        worker_concurrency=read.whole("WORKER_CONCURRENCY", 16, 1, 1000),
+        media_concurrency=read.whole("MEDIA_CONCURRENCY", 2, 1, 100),
+        log_level=read.text("LOG_LEVEL", "INFO").upper(),
+        embedded=bool(read.optional("COURSEWRIGHT_EMBEDDED")),
+    )
+    if settings.jobs.stale_after_seconds <= 2 * settings.jobs.heartbeat_seconds:
+        read.faults.append(
+            "STALE_AFTER_SECONDS must be more than twice HEARTBEAT_SECONDS, or living jobs would be taken for dead."
+        )
+    if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        read.faults.append(f"LOG_LEVEL is {settings.log_level!r}. It needs DEBUG, INFO, WARNING or ERROR.")
+    if read.faults:
+        raise SettingsError(" ".join(read.faults))
+    return settings
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read from its environment on first use."""
+    return read_settings(os.environ)

@@ -71,12 +71,11 @@ class StrictSchema(Schema):
         if not isinstance(given, Mapping):
             return given
         spellings: dict[str, str] = {}
-        for name, field in self.fields.items():
-            key = field.data_key or str(name)
-            spellings[snake(key)] = key
+        for name in self.fields:
+            spellings[snake(name)] = name
         renamed: dict[str, Any] = {}
-        for key, value in given.items():
-            proper = spellings.get(key, key)
+        for given_key, value in given.items():
+            proper = spellings.get(str(given_key), str(given_key))
             if proper in renamed:
                 raise ValidationError(f"Given twice, as {proper} and {snake(proper)}.", field_name=proper)
             renamed[proper] = value

@@ -57,6 +57,14 @@ class JobSettings:
 
 
 @dataclass(frozen=True)
+class RetentionSettings:
+    """How long, in hours, finished jobs and their events are kept."""
+
+    job_hours: float
+    event_hours: float
+
+
+@dataclass(frozen=True)
 class Settings:
     home: Path
     database_url: str
@@ -65,6 +73,7 @@ class Settings:
     secret_key: str
     model: ModelSettings
     jobs: JobSettings
+    retention: RetentionSettings
     agent_token: str | None
     host: str
     port: int
@@ -162,6 +171,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             turn_seconds=read.number("TURN_SECONDS", 1, 0, 3600),
             resend_after_seconds=read.number("RESEND_AFTER_SECONDS", 5, 0.1, 3600),
             dispatch_window=read.whole("DISPATCH_WINDOW", 64, 1, 100_000),
+        ),
+        retention=RetentionSettings(
+            job_hours=read.number("JOB_RETENTION_HOURS", 720, 1, 1_000_000),
+            event_hours=read.number("EVENT_RETENTION_HOURS", 168, 1, 1_000_000),
         ),
         agent_token=read.optional("AGENT_TOKEN"),
         host=read.text("HOST", "127.0.0.1"),

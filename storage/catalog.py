@@ -1,0 +1,212 @@
+"""Catalogs: dense versions that become visible in order, because each is taken under its catalog's row lock.
+
+The lock is the last one a transaction takes and is held until it commits, so whoever has seen version N has been able
+to see everything before it. A sequence could not promise that: numbers taken from it commit in any order.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from schema.catalog import PUBLIC_CATALOG_ID, CatalogEntry, catalog_as_file, entry_of
+from schema.clock import iso
+from schema.course import Course
+from storage.db import Database, Transaction
+
+PUBLIC = UUID(PUBLIC_CATALOG_ID)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A course as it enters its catalogs: whose, which revision, and its document."""
+
+    organization_id: UUID
+    organization_slug: str
+    revision: int
+    course: Course
+
+
+def _bump(tx: Transaction, catalog_id: UUID, organization_id: UUID, course_id: str, action: str, entry: Any) -> int:
+    version = int(
+        tx.run(
+            """UPDATE catalogs SET version = version + 1, updated_at = clock_timestamp()
+            WHERE id = :id RETURNING version""",
+            {"id": catalog_id},
+        ).scalar_one()
+    )
+    tx.run(
+        """INSERT INTO catalog_updates (catalog_id, version, organization_id, course_id, action, entry)
+        VALUES (:id, :version, :org, :course, :action, CAST(:entry AS jsonb))""",
+        {
+            "id": catalog_id,
+            "version": version,
+            "org": organization_id,
+            "course": course_id,
+            "action": action,
+            "entry": json.dumps(entry) if entry is not None else None,
+        },
+    )
+    return version
+
+
+def list_course(tx: Transaction, listing: Listing) -> int:
+    """Put a course's revision into its organization's catalog, and into the public one when it is public.
+
+    The document (or its job) must be locked. Listing the same revision again changes nothing. Returns the version
+    of the organization's catalog that shows it."""
+    course, org = listing.course, listing.organization_id
+    before = tx.run(
+        "SELECT revision, visibility, catalog_version FROM course_metadata"
+        " WHERE organization_id = :org AND course_id = :id FOR NO KEY UPDATE",
+        {"org": org, "id": course["id"]},
+    ).one_or_none()
+    if before is not None and before.revision >= listing.revision:
+        return int(before.catalog_version)
+    at = iso(tx.run("SELECT clock_timestamp()").scalar_one()) or ""
+    entry = entry_of(course, content_path(course["id"], course["contentVersion"]), at)
+    was_public = before is not None and before.visibility == "public"
+    is_public = course["visibility"] == "public"
+    _upsert(tx, listing, entry)
+    # Catalog rows are locked in the order of their ids; the public one's nil id comes first.
+    if is_public or was_public:
+        public_path = content_path(course["id"], course["contentVersion"], listing.organization_slug)
+        public_action = "deleted" if not is_public else "updated" if was_public else "added"
+        public_entry = entry_of(course, public_path, at) if is_public else None
+        _bump(tx, PUBLIC, org, course["id"], public_action, public_entry)
+    version = _bump(tx, org, org, course["id"], "updated" if before else "added", entry)
+    tx.run(
+        "UPDATE course_metadata SET catalog_version = :version WHERE organization_id = :org AND course_id = :id",
+        {"version": version, "org": org, "id": course["id"]},
+    )
+    return version
+
+
+def _upsert(tx: Transaction, listing: Listing, entry: CatalogEntry) -> None:
+    course = listing.course
+    tx.run(
+        """INSERT INTO course_metadata (organization_id, course_id, title, description, subject, grade_band, grade,
+          language, visibility, tags, item_count, has_study_texts, content_version, revision, catalog_version,
+          updated_at)
+        VALUES (:org, :id, :title, :description, :subject, :grade_band, :grade, :language, :visibility, :tags,
+          :items, :texts, :content_version, :revision, 0, CAST(:at AS timestamptz))
+        ON CONFLICT (organization_id, course_id) DO UPDATE SET title = EXCLUDED.title,
+          description = EXCLUDED.description, subject = EXCLUDED.subject, grade_band = EXCLUDED.grade_band,
+          grade = EXCLUDED.grade, language = EXCLUDED.language, visibility = EXCLUDED.visibility,
+          tags = EXCLUDED.tags, item_count = EXCLUDED.item_count, has_study_texts = EXCLUDED.has_study_texts,
+          content_version = EXCLUDED.content_version, revision = EXCLUDED.revision, updated_at = EXCLUDED.updated_at""",
+        {
+            "org": listing.organization_id,
+            "id": course["id"],
+            "title": course["title"],
+            "description": course["description"],
+            "subject": course["subject"],
+            "grade_band": course["gradeBand"],
+            "grade": course["grade"],
+            "language": course["language"],
+            "visibility": course["visibility"],
+            "tags": course["tags"],
+            "items": entry["itemCount"],
+            "texts": entry["hasStudyTexts"],
+            "content_version": course["contentVersion"],
+            "revision": listing.revision,
+            "at": entry["updatedAt"],
+        },
+    )
+
+
+#: One statement, so that the version and the courses come from the same moment.
+_WHOLE = """SELECT c.version, c.updated_at AS changed_at, o.slug, m.*
+FROM catalogs c
+LEFT JOIN course_metadata m ON m.catalog_version > 0
+  AND CASE WHEN c.id = :public THEN m.visibility = 'public' ELSE m.organization_id = c.id END
+LEFT JOIN organizations o ON o.id = m.organization_id
+WHERE c.id = :id ORDER BY lower(m.title), m.course_id"""
+
+
+def whole(db: Database, catalog_id: UUID) -> dict[str, Any]:
+    """A catalog, whole and current: ``{version, lastUpdated, courses}``."""
+    with db.statement() as tx:
+        rows = tx.run(_WHOLE, {"id": catalog_id, "public": PUBLIC}).all()
+    courses = [_entry_of_row(row, public=catalog_id == PUBLIC) for row in rows if row.course_id is not None]
+    return catalog_as_file(rows[0].version, iso(rows[0].changed_at) if rows[0].version else None, courses)
+
+
+def _entry_of_row(row: Any, *, public: bool) -> CatalogEntry:
+    return {
+        "id": row.course_id,
+        "title": row.title,
+        "description": row.description,
+        "subject": row.subject,
+        "grade": row.grade or "All Grades",
+        "gradeBand": row.grade_band,
+        "language": row.language,
+        "tags": row.tags,
+        "itemCount": row.item_count,
+        "hasStudyTexts": row.has_study_texts,
+        "contentVersion": row.content_version,
+        "url": content_path(row.course_id, row.content_version, row.slug if public else None),
+        "updatedAt": iso(row.updated_at) or "",
+    }
+
+
+def content_path(course_id: str, content_version: str, public_slug: str | None = None) -> str:
+    """Where readers get a course's document; with ``public_slug`` the way that needs no identity."""
+    folder = f"/content/public/{public_slug}" if public_slug else "/content/courses"
+    return f"{folder}/{course_id}/course.json?v={content_version}"
+
+
+def version(db: Database, catalog_id: UUID) -> int:
+    """The current version, for answering "unchanged" without reading the rest."""
+    with db.statement() as tx:
+        return int(tx.run("SELECT version FROM catalogs WHERE id = :id", {"id": catalog_id}).scalar_one())
+
+
+def changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> dict[str, Any]:
+    """What changed after version ``since``, oldest first; ``reset`` when that can't be told from there."""
+    with db.statement() as tx:
+        row = tx.run(
+            """SELECT c.version, (SELECT min(version) FROM catalog_updates WHERE catalog_id = c.id) AS oldest,
+              (SELECT jsonb_agg(jsonb_build_object('version', u.version, 'action', u.action, 'courseId', u.course_id,
+                'entry', u.entry) ORDER BY u.version)
+               FROM (SELECT * FROM catalog_updates WHERE catalog_id = c.id AND version > :since
+                     ORDER BY version LIMIT :limit) u) AS changes
+            FROM catalogs c WHERE c.id = :id""",
+            {"id": catalog_id, "since": since, "limit": limit},
+        ).one()
+    gone = row.oldest is not None and since + 1 < row.oldest
+    if since > row.version or (gone and since < row.version):
+        return {"version": row.version, "reset": True}
+    found = row.changes or []
+    shown: dict[str, Any] = {"version": row.version, "changes": found}
+    if found and found[-1]["version"] < row.version:
+        shown["more"] = True
+    return shown
+
+
+# --- the file ---------------------------------------------------------------------------------------------------
+
+
+def claim_behind(db: Database, seconds: float) -> list[UUID]:
+    """Catalogs whose file is behind, claimed for ``seconds`` so that one publisher folds all that waits."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """UPDATE catalogs SET claimed_until = clock_timestamp() + make_interval(secs => :seconds)
+            WHERE id IN (SELECT id FROM catalogs WHERE file_version < version
+              AND (claimed_until IS NULL OR claimed_until < clock_timestamp()) FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING id""",
+            {"seconds": seconds},
+        ).all()
+    return [row.id for row in rows]
+
+
+def file_written(db: Database, catalog_id: UUID, version: int) -> None:
+    """Note which version ``catalog.json`` shows, and let the next publisher in."""
+    with db.statement() as tx:
+        tx.run(
+            """UPDATE catalogs SET file_version = GREATEST(file_version, :version), file_writes = file_writes + 1,
+              claimed_until = NULL WHERE id = :id""",
+            {"id": catalog_id, "version": version},
+        )

@@ -1,0 +1,96 @@
+"""The database: one engine a process, and ``transaction()``, the only thing that commits.
+
+Leaving the block commits; an exception rolls back. What should leave the process only after the commit (a wake, a
+message) goes on the transaction's after-commit list and is dropped on rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from schema.errors import Unavailable
+
+Statement = str
+
+
+def make_engine(database_url: str, *, name: str, pool_size: int = 8, ping: bool = False) -> Engine:
+    """An engine with at most ``pool_size`` connections. ``ping`` tries a connection before handing it out: right for
+    the web, which answers people; workers save the round trip, because a lost step comes back by itself."""
+    url = database_url.replace("postgres://", "postgresql://", 1)
+    url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=ping,
+        pool_use_lifo=True,
+        connect_args={"connect_timeout": 5, "application_name": f"coursewright-{name}", "keepalives_idle": 30},
+    )
+
+
+class Transaction:
+    """An open transaction: statements, and what to do once it has committed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._after_commit: list[Callable[[], None]] = []
+
+    def run(self, statement: Statement, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Execute one SQL statement with named parameters (``:name``)."""
+        return self.connection.execute(text(statement), dict(values or {}))
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do this once everything here is durable. It must not raise."""
+        self._after_commit.append(action)
+
+    def committed(self) -> None:
+        for action in self._after_commit:
+            action()
+
+
+class Database:
+    """The database of this process. Raises ``Unavailable`` when Postgres can't be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One transaction over several statements. Keep it short, and never call the network inside."""
+        with _translated(), self.engine.begin() as connection:
+            transaction = Transaction(connection)
+            yield transaction
+        transaction.committed()
+
+    @contextmanager
+    def statement(self) -> Iterator[Transaction]:
+        """A transaction of exactly one statement: it commits by itself, which saves two round trips."""
+        with _translated(), self._autocommit.connect() as connection:
+            transaction = Transaction(connection)
+            yield transaction
+        transaction.committed()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable(
+            "The database can't be reached just now. Try again in a moment.", code="database_away"
+        ) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable("The database connection was lost. Try again.", code="database_away") from error
+        raise

@@ -1,0 +1,163 @@
+"""Documents and their revisions. A revision is immutable; a document's number moves by one under its row lock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from storage.db import Database, Transaction
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One numbered saving of a document."""
+
+    organization_id: UUID
+    kind: str
+    document_id: str
+    revision: int
+    content: dict[str, Any]
+    source: str
+    created_by: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who made a revision: a person (``app``), a job's step (``workflow``) or the system."""
+
+    source: str
+    created_by: str | None
+    job_id: UUID | None = None
+    step: str | None = None
+
+
+def lock(tx: Transaction, organization_id: UUID, kind: str, document_id: str) -> int:
+    """Lock a document, making it when missing, and return its current revision (0 when it has none yet)."""
+    values = {"org": organization_id, "kind": kind, "id": document_id}
+    tx.run(
+        """INSERT INTO documents (organization_id, kind, document_id) VALUES (:org, :kind, :id)
+        ON CONFLICT DO NOTHING""",
+        values,
+    )
+    return int(
+        tx.run(
+            """SELECT revision FROM documents WHERE organization_id = :org AND kind = :kind AND document_id = :id
+            FOR NO KEY UPDATE""",
+            values,
+        ).scalar_one()
+    )
+
+
+def revision_of_step(
+    tx: Transaction, organization_id: UUID, kind: str, document_id: str, job_id: UUID, step: str
+) -> int | None:
+    """The revision this step of this job has made already; none when it hasn't. The document must be locked."""
+    revision: int | None = tx.run(
+        """SELECT revision FROM document_revisions WHERE organization_id = :org AND kind = :kind AND document_id = :id
+          AND job_id = :job AND step = :step""",
+        {"org": organization_id, "kind": kind, "id": document_id, "job": job_id, "step": step},
+    ).scalar_one_or_none()
+    return revision
+
+
+def save(
+    tx: Transaction,
+    organization_id: UUID,
+    kind: str,
+    document_id: str,
+    content: Mapping[str, Any],
+    author: Author,
+    change: str,
+) -> int:
+    """Append the next revision of a locked document and return its number. ``change`` says what was done to it:
+    ``generated``, ``attached`` (only assets), ``edited``, ``restored``."""
+    values = {"org": organization_id, "kind": kind, "id": document_id}
+    revision = int(
+        tx.run(
+            """UPDATE documents SET revision = revision + 1, updated_at = clock_timestamp()
+            WHERE organization_id = :org AND kind = :kind AND document_id = :id RETURNING revision""",
+            values,
+        ).scalar_one()
+    )
+    tx.run(
+        """INSERT INTO document_revisions
+          (organization_id, kind, document_id, revision, content, source, change, created_by, job_id, step)
+        VALUES (:org, :kind, :id, :revision, CAST(:content AS jsonb), :source, :change, :by, :job, :step)""",
+        {
+            **values,
+            "revision": revision,
+            "content": json.dumps(dict(content)),
+            "source": author.source,
+            "change": change,
+            "by": author.created_by,
+            "job": author.job_id,
+            "step": author.step,
+        },
+    )
+    return revision
+
+
+_CURRENT = """SELECT r.* FROM documents d JOIN document_revisions r
+  ON r.organization_id = d.organization_id AND r.kind = d.kind AND r.document_id = d.document_id
+  AND r.revision = d.revision
+WHERE d.organization_id = :org AND d.kind = :kind AND d.document_id = :id AND d.archived_at IS NULL"""
+
+
+def _revision(row: Any) -> Revision:
+    return Revision(
+        organization_id=row.organization_id,
+        kind=row.kind,
+        document_id=row.document_id,
+        revision=row.revision,
+        content=row.content,
+        source=row.source,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )
+
+
+def current_in(tx: Transaction, organization_id: UUID, kind: str, document_id: str) -> Revision | None:
+    """A document's current revision, within a transaction."""
+    row = tx.run(_CURRENT, {"org": organization_id, "kind": kind, "id": document_id}).one_or_none()
+    return _revision(row) if row else None
+
+
+def current(db: Database, organization_id: UUID, kind: str, document_id: str) -> Revision | None:
+    """A document's current revision; none when the organization has no such document (or has archived it)."""
+    with db.statement() as tx:
+        return current_in(tx, organization_id, kind, document_id)
+
+
+def unstored(db: Database, older_than_seconds: float, limit: int = 20) -> list[Revision]:
+    """Current revisions that are not known to be in the object store yet, those waiting longest first."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """SELECT r.* FROM documents d JOIN document_revisions r
+              ON r.organization_id = d.organization_id AND r.kind = d.kind AND r.document_id = d.document_id
+              AND r.revision = d.revision
+            WHERE d.stored_revision < d.revision
+              AND d.updated_at < clock_timestamp() - make_interval(secs => :age)
+            ORDER BY d.updated_at LIMIT :limit""",
+            {"age": older_than_seconds, "limit": limit},
+        ).all()
+    return [_revision(row) for row in rows]
+
+
+def mark_stored(db: Database, revision: Revision) -> None:
+    """Note that this revision, or a newer one, is in the object store."""
+    with db.statement() as tx:
+        tx.run(
+            """UPDATE documents SET stored_revision = GREATEST(stored_revision, :revision)
+            WHERE organization_id = :org AND kind = :kind AND document_id = :id""",
+            {
+                "org": revision.organization_id,
+                "kind": revision.kind,
+                "id": revision.document_id,
+                "revision": revision.revision,
+            },
+        )

@@ -1,0 +1,58 @@
+"""Media assets: a row for bytes that are in the store already, named by their content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from schema.clock import new_id
+from storage.db import Database, Transaction
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One stored medium. ``width`` and ``height`` are in pixels."""
+
+    organization_id: UUID
+    sha256: str
+    extension: str
+    content_type: str
+    byte_size: int
+    width: int | None
+    height: int | None
+    visibility: str
+    prompt: str
+    source: str
+    job_id: UUID | None
+    course_id: str | None
+
+    @property
+    def key(self) -> str:
+        """Where its bytes are, in the media bucket."""
+        return f"{self.organization_id}/{self.sha256}.{self.extension}"
+
+    @property
+    def path(self) -> str:
+        """Where readers get it."""
+        return f"/content/media/{self.sha256}.{self.extension}"
+
+
+def keep(tx: Transaction, asset: Asset) -> None:
+    """Make the row, once its bytes are in the store. The same bytes again are the same asset."""
+    tx.run(
+        """INSERT INTO media_assets (id, organization_id, sha256, extension, content_type, byte_size, width, height,
+          visibility, prompt, source, job_id, course_id)
+        VALUES (:id, :organization_id, :sha256, :extension, :content_type, :byte_size, :width, :height,
+          :visibility, :prompt, :source, :job_id, :course_id) ON CONFLICT DO NOTHING""",
+        {"id": new_id(), **asset.__dict__},
+    )
+
+
+def read(db: Database, organization_id: UUID, sha256: str, extension: str) -> Any | None:
+    """The organization's asset with these bytes; none when it has no such."""
+    with db.statement() as tx:
+        return tx.run(
+            "SELECT * FROM media_assets WHERE organization_id = :org AND sha256 = :sha AND extension = :extension",
+            {"org": organization_id, "sha": sha256, "extension": extension},
+        ).one_or_none()

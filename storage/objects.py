@@ -1,0 +1,168 @@
+"""The object store: what readers download, written from Postgres and always writable again.
+
+``put_current`` is for keys whose content has a number (a course's revision, a catalog's version). It writes only when
+what is stored is older, and only over exactly what it saw, so a slow upload can never land on top of a newer one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from minio import Minio
+from minio.credentials.credentials import Credentials
+from minio.error import MinioException, S3Error
+from minio.signer import sign_v4_s3
+from urllib3 import HTTPResponse, PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from schema.errors import Transient
+from schema.settings import S3Settings
+
+_NUMBER = "x-amz-meta-number"
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is in the store under a key. ``number`` is 0 when it carries none."""
+
+    etag: str
+    number: int
+
+
+class ObjectStore:
+    """The two buckets. Every failure to reach the store is a ``Transient`` with code ``store_away``."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        self.settings = settings
+        url = urlsplit(settings.endpoint_url)
+        self._http = PoolManager(
+            timeout=Timeout(connect=3, read=30), retries=Retry(0), maxsize=16, block=False, num_pools=4
+        )
+        self.client = Minio(
+            endpoint=url.netloc,
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            secure=url.scheme == "https",
+            region=settings.region,
+            http_client=self._http,
+        )
+
+    def ensure_buckets(self) -> None:
+        """Make the buckets that are missing."""
+        for bucket in (self.settings.courses_bucket, self.settings.media_bucket):
+            try:
+                if not self.client.bucket_exists(bucket):
+                    self.client.make_bucket(bucket)
+            except (MinioException, HTTPError, OSError) as error:
+                raise _away(error) from error
+
+    def alive(self) -> bool:
+        try:
+            return bool(self.client.bucket_exists(self.settings.courses_bucket))
+        except (MinioException, HTTPError, OSError):
+            return False
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str, cache_control: str) -> None:
+        """Write an object whatever is there. For keys whose content never changes, or doesn't matter."""
+        try:
+            self.client.put_object(
+                bucket,
+                key,
+                io.BytesIO(body),
+                len(body),
+                content_type=content_type,
+                metadata={"Cache-Control": cache_control},
+            )
+        except (MinioException, HTTPError, OSError) as error:
+            raise _away(error) from error
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        """An object's bytes; none when there is none."""
+        response: Any = None
+        try:
+            response = self.client.get_object(bucket, key)
+            return bytes(response.data)
+        except S3Error as error:
+            if error.code in {"NoSuchKey", "NoSuchBucket"}:
+                return None
+            raise _away(error) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise _away(error) from error
+        finally:
+            if response is not None:
+                response.release_conn()
+
+    def stored(self, bucket: str, key: str) -> Stored | None:
+        """What is under a key, without its bytes."""
+        try:
+            found = self.client.stat_object(bucket, key)
+        except S3Error as error:
+            if error.code in {"NoSuchKey", "NoSuchBucket"}:
+                return None
+            raise _away(error) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise _away(error) from error
+        number = (found.metadata or {}).get(_NUMBER, "0")
+        return Stored(str(found.etag), int(number))
+
+    def put_current(self, bucket: str, key: str, body: bytes, number: int, cache_control: str) -> bool:
+        """Bring a key up to ``number``: true when this call wrote it, false when it was there or newer already."""
+        for _ in range(_TRIES):
+            before = self.stored(bucket, key)
+            if before is not None and before.number >= number:
+                return False
+            condition = {"If-Match": f'"{before.etag}"'} if before else {"If-None-Match": "*"}
+            headers = {
+                "Content-Type": "application/json; charset=utf-8",
+                "Cache-Control": cache_control,
+                _NUMBER: str(number),
+                **condition,
+            }
+            response = self._signed_put(bucket, key, body, headers)
+            if response.status in (200, 204):
+                return True
+            if response.status not in (404, 409, 412):
+                raise Transient(
+                    "The object store refused a write.", code="store_away", details={"status": response.status}
+                )
+        raise Transient("Too many others write the same object just now.", code="store_busy")
+
+    def _signed_put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str]) -> HTTPResponse:
+        # The minio client can't send conditional headers, so the request is signed with its signer and sent here.
+        url = urlsplit(f"{self.settings.endpoint_url.rstrip('/')}/{quote(bucket)}/{quote(key)}")
+        digest = hashlib.sha256(body).hexdigest()
+        now = datetime.now(UTC)
+        signed = sign_v4_s3(
+            method="PUT",
+            url=url,
+            region=self.settings.region,
+            headers={
+                **headers,
+                "Host": url.netloc,
+                "x-amz-content-sha256": digest,
+                "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+            },
+            credentials=Credentials(self.settings.access_key, self.settings.secret_key),
+            content_sha256=digest,
+            date=now,
+        )
+        try:
+            response = self._http.request(
+                "PUT", url.geturl(), body=body, headers={name: str(value) for name, value in signed.items()}
+            )
+        except (HTTPError, OSError) as error:
+            raise _away(error) from error
+        return response  # type: ignore[return-value]
+
+
+def _away(error: BaseException) -> Transient:
+    return Transient(
+        "The object store can't be reached just now.", code="store_away", details={"reason": type(error).__name__}
+    )

@@ -1,0 +1,44 @@
+"""Organizations: the wall between schools. Making one makes its catalog with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.catalog import PUBLIC
+from storage.db import Database
+
+
+@dataclass(frozen=True)
+class Organization:
+    id: UUID
+    slug: str
+    name: str
+
+
+def ensure(db: Database, organization: Organization) -> bool:
+    """Make an organization and its catalog (and the public catalog) when missing. True when it was made now."""
+    values = {"id": organization.id, "slug": organization.slug, "name": organization.name}
+    with db.transaction() as tx:
+        made = tx.run(
+            """INSERT INTO organizations (id, slug, name) VALUES (:id, :slug, :name)
+            ON CONFLICT DO NOTHING RETURNING id""",
+            values,
+        ).one_or_none()
+        tx.run(
+            """INSERT INTO catalogs (id, organization_id) VALUES (:public, NULL), (:id, :id) ON CONFLICT DO NOTHING""",
+            {"public": PUBLIC, "id": organization.id},
+        )
+    return made is not None
+
+
+def read(db: Database, organization_id: UUID) -> Organization | None:
+    with db.statement() as tx:
+        row = tx.run("SELECT id, slug, name FROM organizations WHERE id = :id", {"id": organization_id}).one_or_none()
+    return Organization(row.id, row.slug, row.name) if row else None
+
+
+def by_slug(db: Database, slug: str) -> Organization | None:
+    with db.statement() as tx:
+        row = tx.run("SELECT id, slug, name FROM organizations WHERE slug = :slug", {"slug": slug}).one_or_none()
+    return Organization(row.id, row.slug, row.name) if row else None

@@ -1,0 +1,83 @@
+"""Which jobs are handed to the broker next, and which have lost their worker. Rows decide; messages only carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.db import Database
+
+#: Due, and not sent, or sent so long ago that the message must be taken for lost. The wait doubles with each send,
+#: so a long queue is not filled with copies, up to 16 times ``resend``.
+_WAITING = """queue = :queue AND due_at <= clock_timestamp() AND status IN ('pending', 'processing')
+  AND (sent_at IS NULL
+    OR sent_at < clock_timestamp() - make_interval(secs => :resend * power(2, LEAST(sends, 5) - 1)))"""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One message to send: look at this job, at this run, from this step on."""
+
+    job_id: UUID
+    run: int
+    job_type: str
+    step: str
+
+
+def take_for_sending(db: Database, queue: str, *, window: int, resend_after_seconds: float) -> list[Sending]:
+    """Mark due jobs as sent and return them, so that at most ``window`` are sent and not begun.
+
+    Organizations take turns, older jobs first within each. Two dispatchers at once never take the same job."""
+    values = {"queue": queue, "resend": resend_after_seconds, "window": window}
+    with db.statement() as tx:
+        rows = tx.run(
+            f"""WITH ranked AS (
+              SELECT id, sent_at IS NOT NULL AS again, priority, due_at,
+                row_number() OVER (PARTITION BY organization_id ORDER BY priority, due_at, id) AS turn
+              FROM jobs WHERE {_WAITING}
+            ), room AS (
+              SELECT :window - count(*) AS free FROM jobs
+              WHERE queue = :queue AND due_at IS NOT NULL AND sent_at IS NOT NULL
+            ), picked AS (
+              SELECT id FROM ranked ORDER BY again DESC, priority, turn, due_at, id
+              LIMIT (SELECT GREATEST(free, 0) + (SELECT count(*) FROM ranked WHERE again) FROM room)
+            ), locked AS (
+              SELECT id FROM jobs WHERE id IN (SELECT id FROM picked) AND {_WAITING} FOR NO KEY UPDATE SKIP LOCKED
+            )
+            UPDATE jobs SET sent_at = clock_timestamp(), sends = sends + 1 FROM locked WHERE jobs.id = locked.id
+            RETURNING jobs.id, jobs.run, jobs.job_type, jobs.current_step""",
+            values,
+        ).all()
+    return [Sending(row.id, row.run, row.job_type, row.current_step) for row in rows]
+
+
+def next_due(db: Database, queues: list[str]) -> Sending | None:
+    """The next due job, for a worker that takes work straight from the database instead of the broker."""
+    with db.statement() as tx:
+        row = tx.run(
+            """SELECT id, run, job_type, current_step FROM jobs WHERE queue = ANY(:queues)
+              AND due_at <= clock_timestamp() AND status IN ('pending', 'processing')
+            ORDER BY priority, due_at LIMIT 1""",
+            {"queues": queues},
+        ).one_or_none()
+    return Sending(row.id, row.run, row.job_type, row.current_step) if row else None
+
+
+def without_heartbeat(db: Database, stale_after_seconds: float, limit: int = 100) -> list[UUID]:
+    """Jobs in ``processing`` whose holder has not been heard of for too long."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """SELECT j.id FROM jobs j LEFT JOIN job_leases l ON l.job_id = j.id
+            WHERE j.status = 'processing' AND j.due_at IS NULL
+              AND COALESCE(l.heartbeat_at, j.updated_at) < clock_timestamp() - make_interval(secs => :stale)
+            ORDER BY j.id LIMIT :limit""",
+            {"stale": stale_after_seconds, "limit": limit},
+        ).all()
+    return [row.id for row in rows]
+
+
+def left_stale(db: Database, limit: int = 100) -> list[UUID]:
+    """Jobs marked ``stale`` and not decided about yet."""
+    with db.statement() as tx:
+        rows = tx.run("SELECT id FROM jobs WHERE status = 'stale' ORDER BY id LIMIT :limit", {"limit": limit}).all()
+    return [row.id for row in rows]

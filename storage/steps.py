@@ -1,0 +1,280 @@
+"""Who runs a step, and what is kept of it.
+
+Every write here carries the fence ``run, lease_token, status``: it finds its job only while the caller still holds
+it, all three being in the one row it locks, so a check can't pass on an old picture of another row. ``None`` as an
+answer always means: someone else decides about this job by now, and nothing was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from schema.events import Event
+from storage.db import Database, Transaction
+from storage.events import TOLD, told
+
+#: The shape of checkpoints. A worker that meets another number hands the job back instead of guessing.
+CHECKPOINT_FORMAT = 1
+
+_FENCE = "id = :job AND run = :run AND lease_token = :token AND status = 'processing' AND due_at IS NULL"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for a job: valid as long as its row carries this run and token."""
+
+    job_id: UUID
+    organization_id: UUID
+    run: int
+    token: int
+
+    def fence(self) -> dict[str, Any]:
+        return {"job": self.job_id, "run": self.run, "token": self.token}
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A step that may begin now: its lease, the job's facts a step needs, and every checkpoint so far."""
+
+    lease: Lease
+    job_type: str
+    payload: dict[str, Any]
+    course_id: str | None
+    parent_job_id: UUID | None
+    created_by: str | None
+    started_at: datetime
+    retry_count: int
+    max_retries: int
+    checkpoints: dict[tuple[str, str], Any]
+    formats: frozenset[int]
+
+
+def claim(
+    db: Database, job_id: UUID, run: int, step: str, index: int, holder: str, events: Sequence[Event], message: str
+) -> Claimed | None:
+    """Take the job for ``step`` if it is due, its run is ``run``, and that step is the one it stands at."""
+    with db.statement() as tx:
+        row = tx.run(
+            f"""WITH held AS (
+              UPDATE jobs SET status = 'processing', lease_token = lease_token + 1, due_at = NULL, sent_at = NULL,
+                sends = 0, started_at = COALESCE(started_at, clock_timestamp()), current_step_index = :index,
+                progress_message = :message, error = NULL, last_seq = last_seq + :told, updated_at = clock_timestamp()
+              WHERE id = :job AND run = :run AND current_step = :step AND status IN ('pending', 'processing')
+                AND due_at <= clock_timestamp()
+              RETURNING *
+            ), lease AS (
+              INSERT INTO job_leases (job_id, organization_id, token, step, holder)
+              SELECT id, organization_id, lease_token, :step, :holder FROM held
+              ON CONFLICT (job_id) DO UPDATE SET token = EXCLUDED.token, step = EXCLUDED.step,
+                holder = EXCLUDED.holder, heartbeat_at = clock_timestamp(), progress_at = clock_timestamp()
+            ), {TOLD}
+            SELECT held.*, p.payload,
+              (SELECT jsonb_agg(jsonb_build_array(s.step, s.part, s.format, s.result))
+               FROM job_steps s WHERE s.job_id = held.id) AS kept
+            FROM held JOIN job_payloads p ON p.job_id = held.id""",
+            {
+                "job": job_id,
+                "run": run,
+                "step": step,
+                "index": index,
+                "holder": holder,
+                "message": message,
+                **told(events),
+            },
+        ).one_or_none()
+    if row is None:
+        return None
+    kept = row.kept or []
+    return Claimed(
+        lease=Lease(job_id, row.organization_id, run, row.lease_token),
+        job_type=row.job_type,
+        payload=row.payload,
+        course_id=row.course_id,
+        parent_job_id=row.parent_job_id,
+        created_by=row.created_by,
+        started_at=row.started_at,
+        retry_count=row.retry_count,
+        max_retries=row.max_retries,
+        checkpoints={(name, part): result for name, part, _, result in kept},
+        formats=frozenset(form for _, _, form, _ in kept),
+    )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What becomes true when a step ends: its checkpoint, its events, and where the job goes from here.
+
+    ``next_step`` is none when it was the last. With ``go_on`` the same holder begins the next step in the same
+    write (its lease gets a new token); without, the next step waits for its message."""
+
+    step: str
+    result: dict[str, Any]
+    seconds: float
+    events: Sequence[Event]
+    progress: float
+    message: str
+    next_step: str | None
+    next_index: int
+    go_on: bool
+    result_path: str | None = None
+    media_pending: int = 0
+
+
+def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
+    """End a step: checkpoint, events and the job's progress in one statement. Returns the lease that holds from now
+    on (with ``go_on``: a new token), or none when the fence refused."""
+    if ending.next_step is None:
+        where, held_on = "status = 'done', completed_at = clock_timestamp(), due_at = NULL", "DELETE"
+    elif ending.go_on:
+        where, held_on = "lease_token = lease_token + 1", "UPDATE"
+    else:
+        # Celery passes the chain's next message on right after this commit, hence sent_at.
+        where, held_on = "due_at = clock_timestamp(), sent_at = clock_timestamp(), sends = 1", "DELETE"
+    lease_write = (
+        "DELETE FROM job_leases l USING held WHERE l.job_id = held.id"
+        if held_on == "DELETE"
+        else "UPDATE job_leases l SET token = held.lease_token, step = held.current_step,"
+        " heartbeat_at = clock_timestamp(), progress_at = clock_timestamp() FROM held WHERE l.job_id = held.id"
+    )
+    row = tx.run(
+        f"""WITH held AS (
+          UPDATE jobs SET {where}, current_step = COALESCE(:next_step, current_step), current_step_index = :next_index,
+            current_topic = NULL, current_topic_index = NULL, total_topics = NULL,
+            progress = :progress, progress_message = :message, result_path = COALESCE(:result_path, result_path),
+            media_pending = media_pending + :media_pending,
+            last_seq = last_seq + :told, updated_at = clock_timestamp()
+          WHERE {_FENCE} RETURNING *
+        ), kept AS (
+          INSERT INTO job_steps (job_id, step, part, organization_id, format, run, result, seconds)
+          SELECT id, :step, '', organization_id, :format, run, CAST(:result AS jsonb), :seconds FROM held
+        ), lease AS ({lease_write}), {TOLD}
+        SELECT lease_token FROM held""",
+        {
+            **lease.fence(),
+            "step": ending.step,
+            "result": json.dumps(ending.result),
+            "format": CHECKPOINT_FORMAT,
+            "seconds": ending.seconds,
+            "progress": ending.progress,
+            "message": ending.message,
+            "next_step": ending.next_step,
+            "next_index": ending.next_index,
+            "result_path": ending.result_path,
+            "media_pending": ending.media_pending,
+            **told(ending.events),
+        },
+    ).one_or_none()
+    if row is None:
+        return None
+    return Lease(lease.job_id, lease.organization_id, lease.run, row.lease_token)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Which part of a step is being worked on, as a job shows it. ``index`` counts from 1."""
+
+    name: str
+    index: int
+    total: int
+
+
+def tell(
+    db: Database,
+    lease: Lease,
+    events: Sequence[Event],
+    *,
+    progress: float,
+    message: str,
+    topic: Topic | None = None,
+    keep: tuple[str, str, Any, float] | None = None,
+) -> bool:
+    """Append events to a running step; with ``keep`` (step, part, result, seconds) also a part's checkpoint.
+    False when the fence refused. Progress never goes backwards within a run."""
+    kept = ""
+    values: dict[str, Any] = {
+        **lease.fence(),
+        "progress": progress,
+        "message": message,
+        "topic": topic.name if topic else None,
+        "topic_index": topic.index if topic else None,
+        "topics": topic.total if topic else None,
+        **told(events),
+    }
+    if keep is not None:
+        step, part, result, seconds = keep
+        values |= {"step": step, "part": part, "result": json.dumps(result), "seconds": seconds}
+        values["format"] = CHECKPOINT_FORMAT
+        kept = """kept AS (
+          INSERT INTO job_steps (job_id, step, part, organization_id, format, run, result, seconds)
+          SELECT id, :step, :part, organization_id, :format, run, CAST(:result AS jsonb), :seconds FROM held
+        ),"""
+    with db.statement() as tx:
+        row = tx.run(
+            f"""WITH held AS (
+              UPDATE jobs SET progress = GREATEST(progress, :progress), progress_message = :message,
+                current_topic = COALESCE(:topic, current_topic),
+                current_topic_index = COALESCE(:topic_index, current_topic_index),
+                total_topics = COALESCE(:topics, total_topics),
+                last_seq = last_seq + :told, updated_at = clock_timestamp()
+              WHERE {_FENCE} RETURNING *
+            ), {kept} lease AS (
+              UPDATE job_leases l SET progress_at = clock_timestamp() FROM held WHERE l.job_id = held.id
+            ), {TOLD}
+            SELECT 1 FROM held""",
+            values,
+        ).one_or_none()
+    return row is not None
+
+
+def holds(tx: Transaction, lease: Lease) -> bool:
+    """Lock the job's row and say whether the lease still holds. For steps that write more than their checkpoint."""
+    return tx.run(f"SELECT 1 FROM jobs WHERE {_FENCE} FOR NO KEY UPDATE", lease.fence()).one_or_none() is not None
+
+
+def hand_back(db: Database, lease: Lease) -> bool:
+    """Give a step up undone (shutdown): due again at once, no attempt counted."""
+    with db.statement() as tx:
+        row = tx.run(
+            f"""WITH held AS (
+              UPDATE jobs SET status = 'pending', due_at = clock_timestamp(), sent_at = NULL, sends = 0,
+                updated_at = clock_timestamp()
+              WHERE {_FENCE} RETURNING id
+            ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)
+            SELECT 1 FROM held""",
+            lease.fence(),
+        ).one_or_none()
+    return row is not None
+
+
+def beat(db: Database, leases: Sequence[Lease]) -> set[UUID]:
+    """Renew the heartbeats of all steps this process runs, in one statement. Returns the jobs still held."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """UPDATE job_leases l SET heartbeat_at = clock_timestamp()
+            FROM unnest(CAST(:jobs AS uuid[]), CAST(:tokens AS bigint[])) AS mine(job_id, token)
+            WHERE l.job_id = mine.job_id AND l.token = mine.token RETURNING l.job_id""",
+            {"jobs": [str(lease.job_id) for lease in leases], "tokens": [lease.token for lease in leases]},
+        ).all()
+    return {row.job_id for row in rows}
+
+
+def still_held(db: Database, leases: Sequence[Lease]) -> set[UUID]:
+    """Which of these jobs are still ours: neither cancelled nor taken over."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """SELECT j.id FROM unnest(CAST(:jobs AS uuid[]), CAST(:runs AS int[]), CAST(:tokens AS bigint[]))
+              AS mine(id, run, token)
+            JOIN jobs j ON j.id = mine.id AND j.run = mine.run AND j.lease_token = mine.token
+              AND j.status = 'processing'""",
+            {
+                "jobs": [str(lease.job_id) for lease in leases],
+                "runs": [lease.run for lease in leases],
+                "tokens": [lease.token for lease in leases],
+            },
+        ).all()
+    return {row.id for row in rows}

@@ -1,0 +1,315 @@
+"""Every table. Names and constraints follow one convention; Alembic's migrations are checked against this file.
+
+Rows that change often stay small: payloads and leases have tables of their own, the hot ones leave room on each
+page (fillfactor 70) so that an update needs no new index entry, and no index covers a heartbeat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from schema.job import STATUSES
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+NOW = text("clock_timestamp()")
+HOT = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0}
+
+
+def _moment(name: str, *, required: bool = False) -> Column[Any]:
+    """A UTC-aware time; when required it defaults to the moment of the insert."""
+    if required:
+        return Column(name, DateTime(timezone=True), nullable=False, server_default=NOW)
+    return Column(name, DateTime(timezone=True))
+
+
+def _organization() -> Column[Any]:
+    return Column("organization_id", Uuid, ForeignKey("organizations.id"), nullable=False)
+
+
+def _count(name: str, default: int = 0) -> Column[Any]:
+    return Column(name, Integer, nullable=False, server_default=text(str(default)))
+
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    _moment("created_at", required=True),
+)
+
+_active = "status IN ('pending', 'processing', 'stale')"
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _organization(),
+    Column("job_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default=text("5")),
+    # The fence: a write of a step names run and lease_token, and finds no row when another holds the job by now.
+    _count("run", 1),
+    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    # Events are numbered under this row's lock, so whoever has seen N could have seen all before it.
+    _count("last_seq"),
+    # When the current step may begin; null while it runs or when nothing is left to do.
+    _moment("due_at"),
+    _moment("sent_at"),
+    _count("sends"),
+    Column("target", Text),
+    Column("course_id", Text),
+    Column("lecture_id", Text),
+    Column("exam_id", Text),
+    Column("batch_id", Uuid),
+    Column("parent_job_id", Uuid, ForeignKey("jobs.id")),
+    Column("current_step", Text),
+    _count("current_step_index"),
+    _count("total_steps"),
+    Column("current_topic", Text),
+    Column("current_topic_index", Integer),
+    Column("total_topics", Integer),
+    Column("progress", Double, nullable=False, server_default=text("0")),
+    Column("progress_message", Text, nullable=False, server_default=text("''")),
+    _count("retry_count"),
+    _count("max_retries"),
+    _moment("started_at"),
+    _moment("completed_at"),
+    Column("base_revision", Integer),
+    Column("result_path", Text),
+    _count("media_pending"),
+    _count("media_completed"),
+    _count("media_failed"),
+    Column("error", JSONB),
+    _moment("cancelled_at"),
+    Column("cancellation_reason", Text),
+    Column("created_by", Text),
+    # Set when payload, checkpoints and events are gone; the row stays a while as a tombstone.
+    _moment("purged_at"),
+    Column("idempotency_key", Text),
+    Column("request_hash", Text),
+    _moment("created_at", required=True),
+    _moment("updated_at", required=True),
+    CheckConstraint(f"status IN ({', '.join(repr(name) for name in STATUSES)})", name="status"),
+    Index("uq_jobs_idempotency_key", "organization_id", "idempotency_key", unique=True),
+    Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(_active)),
+    Index("ix_jobs_due", "queue", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("ix_jobs_active", "status", postgresql_where=text(_active)),
+    Index("ix_jobs_newest", "organization_id", "created_at", "id"),
+    Index("ix_jobs_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
+    Index("ix_jobs_course", "organization_id", "course_id"),
+    postgresql_with=HOT,
+)
+
+job_payloads = Table(
+    "job_payloads",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    _organization(),
+    Column("payload", JSONB, nullable=False),
+)
+
+job_leases = Table(
+    "job_leases",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    _organization(),
+    Column("token", BigInteger, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    _moment("heartbeat_at", required=True),
+    _moment("progress_at", required=True),
+    postgresql_with=HOT,
+)
+
+job_steps = Table(
+    "job_steps",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", Text, primary_key=True),
+    # Empty for the whole step; else the group or text this checkpoint is about.
+    Column("part", Text, primary_key=True),
+    _organization(),
+    Column("format", SmallInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("result", JSONB, nullable=False),
+    Column("seconds", Double, nullable=False),
+    _moment("created_at", required=True),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    _organization(),
+    Column("type", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    _moment("created_at", required=True),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
+    _count("revision"),
+    # The newest revision known to be in the object store; the publisher works off the difference.
+    _count("stored_revision"),
+    _moment("archived_at"),
+    _moment("created_at", required=True),
+    _moment("updated_at", required=True),
+    Index(
+        "ix_documents_unstored",
+        "updated_at",
+        postgresql_where=text("stored_revision < revision"),
+    ),
+)
+
+document_revisions = Table(
+    "document_revisions",
+    metadata,
+    Column("organization_id", Uuid, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("content", JSONB, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("created_by", Text),
+    Column("job_id", Uuid),
+    Column("step", Text),
+    _moment("created_at", required=True),
+    ForeignKeyConstraint(
+        ["organization_id", "kind", "document_id"],
+        ["documents.organization_id", "documents.kind", "documents.document_id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("source IN ('app', 'workflow', 'system')", name="source"),
+    # A step that runs twice finds its revision here instead of making a second one.
+    Index("uq_document_revisions_step", "organization_id", "kind", "document_id", "job_id", "step", unique=True),
+)
+
+course_metadata = Table(
+    "course_metadata",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("course_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("grade_band", Text, nullable=False),
+    Column("grade", Text),
+    Column("language", Text, nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("item_count", Integer, nullable=False),
+    Column("has_study_texts", Boolean, nullable=False),
+    Column("content_version", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("catalog_version", BigInteger, nullable=False),
+    _moment("created_at", required=True),
+    _moment("updated_at", required=True),
+    CheckConstraint("visibility IN ('private', 'org', 'public')", name="visibility"),
+    Index("ix_course_metadata_public", "updated_at", postgresql_where=text("visibility = 'public'")),
+)
+
+catalogs = Table(
+    "catalogs",
+    metadata,
+    # An organization's own id, or the nil id for the public catalog (which belongs to none).
+    Column("id", Uuid, primary_key=True),
+    Column("organization_id", Uuid, ForeignKey("organizations.id")),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("file_version", BigInteger, nullable=False, server_default=text("0")),
+    _count("file_writes"),
+    _moment("claimed_until"),
+    _moment("updated_at", required=True),
+)
+
+catalog_updates = Table(
+    "catalog_updates",
+    metadata,
+    Column("catalog_id", Uuid, ForeignKey("catalogs.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    _organization(),
+    Column("course_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("entry", JSONB),
+    _moment("created_at", required=True),
+    CheckConstraint("action IN ('added', 'updated', 'deleted')", name="action"),
+)
+
+media_assets = Table(
+    "media_assets",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _organization(),
+    Column("sha256", Text, nullable=False),
+    Column("extension", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("byte_size", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("visibility", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("job_id", Uuid),
+    Column("course_id", Text),
+    _moment("created_at", required=True),
+    Index("uq_media_assets_bytes", "organization_id", "sha256", unique=True),
+)
+
+model_calls = Table(
+    "model_calls",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _organization(),
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="SET NULL")),
+    Column("run", Integer),
+    Column("step", Text),
+    Column("purpose", Text, nullable=False),
+    Column("prompt_version", Text),
+    Column("model", Text, nullable=False),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    Column("seconds", Double, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("error_code", Text),
+    Column("cost_usd", Numeric(12, 6)),
+    _moment("created_at", required=True),
+    Index("ix_model_calls_job_id", "job_id"),
+)

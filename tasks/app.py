@@ -1,0 +1,71 @@
+"""The Celery app: one task per step, each a message ``(job_id, run)`` that says "look at this job".
+
+A chain carries a job from step to step. The delivery that ended a step decides what becomes of the chain: it drops
+the links it has done itself, lets the rest travel on, or cuts it. Only a job that failed for good raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Celery, Task, chain, signals
+
+from schema.settings import settings
+from storage.queue import Sending
+from tasks import logs
+from tasks.deps import wire
+from tasks.pipeline import PIPELINES
+from tasks.step import JobFailed, deliver
+
+app = Celery("coursewright")
+app.config_from_object("celeryconfig")
+
+
+def _register(name: str) -> Task:
+    @app.task(bind=True, name=f"coursewright.{name}", throws=(JobFailed,))  # type: ignore[untyped-decorator]
+    def step_task(self: Task, job_id: str, run: int) -> str:
+        delivery = deliver(wire(), UUID(job_id), run, name)
+        if delivery.pass_on:
+            # The last link is the next one; steps this delivery did itself are dropped from there.
+            for _ in range(delivery.steps_done - 1):
+                self.request.chain.pop()
+        else:
+            self.request.chain = None
+        if delivery.failed is not None:
+            raise JobFailed(delivery.failed)
+        return delivery.verdict
+
+    return step_task
+
+
+STEP_TASKS: dict[str, Any] = {step.name: _register(step.name) for kind in PIPELINES.values() for step in kind.steps}
+
+
+def send(sending: Sending) -> None:
+    """Put a job's remaining steps on the broker as one chain. Raises the broker's error when it is away."""
+    pipeline = PIPELINES[sending.job_type]
+    remaining = pipeline.steps[pipeline.index(sending.step) :]
+    links = [STEP_TASKS[step.name].si(str(sending.job_id), sending.run).set(queue=pipeline.queue) for step in remaining]
+    chain(*links).apply_async(retry=False)
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _logs(**_: Any) -> None:
+    logs.configure(settings().log_level)
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _hand_back(**_: Any) -> None:
+    structlog.get_logger(__name__).info("worker_shutting_down")
+    wire().watcher.shut_down()
+
+
+@signals.task_prerun.connect  # type: ignore[untyped-decorator]
+def _log_context(task: Task, args: tuple[Any, ...] | None = None, **_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
+    if task.name.startswith("coursewright.cron."):
+        structlog.contextvars.bind_contextvars(tick=task.name.rsplit(".", 1)[1])
+    elif args:
+        structlog.contextvars.bind_contextvars(job=args[0], run=args[1])

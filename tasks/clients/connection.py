@@ -1,0 +1,82 @@
+"""One connection per process and endpoint: a client of the openai library and a gate that bounds its calls in flight.
+
+Text and pictures share it, and so do all jobs, because the endpoint counts them together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.errors import ModelNotConfigured
+from schema.settings import ModelSettings
+from tasks.clients.record import Recorder, Usage, recorded
+from tasks.clients.translate import translated
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_VENDOR_URL = "https://api.openai.com/v1"
+#: Local servers want no key, but the library refuses to start without one.
+_NO_KEY = "none"
+
+_Endpoint = tuple[str | None, str | None, float, int]
+
+
+@dataclass(frozen=True)
+class Connection:
+    client: AsyncOpenAI
+    gate: asyncio.Semaphore
+
+
+# Sockets and semaphores belong to the loop they were made on, and die with it.
+_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Endpoint, Connection]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def connection(settings: ModelSettings) -> Connection:
+    """The connection of the running loop to this endpoint. Raises ``ModelNotConfigured``."""
+    if not settings.configured:
+        raise ModelNotConfigured("No model is set up. Set OPENAI_API_KEY, or OPENAI_BASE_URL for a keyless server.")
+    endpoint = (settings.api_key, settings.base_url, settings.timeout_seconds, settings.concurrency)
+    ours = _by_loop.setdefault(asyncio.get_running_loop(), {})
+    if endpoint not in ours:
+        from openai import AsyncOpenAI  # noqa: PLC0415 - takes 0.6 s, and a process that never calls a model never pays it
+
+        client = AsyncOpenAI(
+            api_key=settings.api_key or _NO_KEY,
+            base_url=settings.base_url or _VENDOR_URL,
+            timeout=settings.timeout_seconds,
+            max_retries=0,  # whether and when to try again is decided by rows, not in here
+        )
+        ours[endpoint] = Connection(client, asyncio.Semaphore(settings.concurrency))
+    return ours[endpoint]
+
+
+@asynccontextmanager
+async def one_call(
+    settings: ModelSettings, record: Recorder, *, purpose: str, prompt_version: str, model: str
+) -> AsyncIterator[tuple[AsyncOpenAI, Usage]]:
+    """Everything around one HTTP call: a place at the gate, the time limit, our errors, and its record.
+
+    ``timeout_seconds`` bounds the whole call; the library's own limit starts anew with every byte.
+    """
+    here = connection(settings)
+    async with here.gate:
+        with (
+            recorded(record, purpose=purpose, prompt_version=prompt_version, model=model) as usage,
+            translated(model, settings.timeout_seconds),
+        ):
+            async with asyncio.timeout(settings.timeout_seconds):
+                yield here.client, usage
+
+
+async def close_connections() -> None:
+    """Close every connection of the running loop; for an orderly end of a process."""
+    for one in _by_loop.pop(asyncio.get_running_loop(), {}).values():
+        await one.client.close()

@@ -1,0 +1,84 @@
+"""One record for every call to a model, whether it succeeded, failed or was abandoned."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from schema.errors import CoursewrightError
+from tasks.clients.prices import cost_usd
+
+Outcome = Literal["ok", "refused", "rate_limited", "unreadable", "timeout", "failed", "abandoned"]
+
+#: What an error's code says about the call it ended. Every other code is ``failed``.
+_OUTCOMES: dict[str, Outcome] = {
+    "model_refused": "refused",
+    "model_rate_limited": "rate_limited",
+    "model_quota_exhausted": "rate_limited",
+    "model_answer_unreadable": "unreadable",
+    "model_timeout": "timeout",
+}
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """``seconds`` is the call alone, without waiting for a free place. Tokens are none when the other side did not
+    say; ``cost_usd`` is none when tokens or price are unknown. ``error_code`` is none for ok and abandoned."""
+
+    purpose: str
+    prompt_version: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    seconds: float
+    outcome: Outcome
+    error_code: str | None
+    cost_usd: float | None
+
+
+#: Called on the model loop's thread once per HTTP call: it must return at once (append to a list, no I/O).
+Recorder = Callable[[CallRecord], None]
+
+
+@dataclass
+class Usage:
+    """Filled in while a call goes on."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@contextmanager
+def recorded(record: Recorder, *, purpose: str, prompt_version: str, model: str) -> Iterator[Usage]:
+    """Records the call made inside, however it ends."""
+    usage = Usage()
+    began = time.monotonic()
+    outcome: Outcome = "failed"
+    error_code: str | None = None
+    try:
+        yield usage
+        outcome = "ok"
+    except asyncio.CancelledError:
+        outcome = "abandoned"
+        raise
+    except CoursewrightError as error:
+        outcome, error_code = _OUTCOMES.get(error.code, "failed"), error.code
+        raise
+    finally:
+        record(
+            CallRecord(
+                purpose=purpose,
+                prompt_version=prompt_version,
+                model=model,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                seconds=time.monotonic() - began,
+                outcome=outcome,
+                error_code=error_code,
+                cost_usd=cost_usd(model, usage.input_tokens, usage.output_tokens),
+            )
+        )

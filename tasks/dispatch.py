@@ -1,0 +1,39 @@
+"""Handing due jobs to the broker. Their rows are marked and committed first, then the messages go out."""
+
+from __future__ import annotations
+
+import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from schema.errors import Unavailable
+from storage.queue import take_for_sending
+from tasks.deps import Deps
+from tasks.pipeline import PIPELINES
+
+log = structlog.get_logger(__name__)
+
+QUEUES = sorted({pipeline.queue for pipeline in PIPELINES.values()})
+
+
+def dispatch(deps: Deps) -> int:
+    """Send what is due, up to the window of each queue. Returns how many messages went out.
+
+    Never raises: a message that can't be sent now is sent again by a later sweep, because its row still says "due"."""
+    sent = 0
+    for queue in QUEUES:
+        try:
+            sendings = take_for_sending(
+                deps.db,
+                queue,
+                window=deps.settings.jobs.dispatch_window,
+                resend_after_seconds=deps.settings.jobs.resend_after_seconds,
+            )
+            for sending in sendings:
+                deps.send(sending)
+                sent += 1
+        except Unavailable as error:
+            log.warning("dispatch_waits", reason=error.code)
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning("dispatch_waits", reason="broker_away", error=type(error).__name__, queue=queue)
+    return sent

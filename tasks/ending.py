@@ -1,0 +1,99 @@
+"""How a job ends other than well: an error, a cancel, a dead worker. A child's end is told on its parent too.
+
+Every function here takes its locks in the one order: parent job, job.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from schema.clock import iso, utc_now
+from schema.errors import CoursewrightError, ValidationFailed
+from schema.events import Event, error_body
+from schema.job import Status
+from storage import events, jobs, steps
+from storage.db import Transaction
+from storage.jobs import Standing
+from storage.steps import Lease
+from tasks.deps import Deps
+from tasks.retry import Again, GiveUp, decide
+
+
+def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) -> Status | None:
+    """Decide what an error of a step means for its job and write that down. None when the job isn't ours any more."""
+    with deps.db.transaction() as tx:
+        standing = jobs.lock(tx, lease.job_id)
+        if standing is None or not steps.holds(tx, lease):
+            return None
+        told = {**error.as_json(), "step": step}
+        decision = decide(error, standing.retry_count, standing.max_retries, random.random())
+        status = apply(tx, standing, decision, told)
+        if isinstance(error, ValidationFailed):
+            drop_what_failed(tx, standing, error.details)
+    deps.bus.wake(lease.job_id)
+    if standing.parent_job_id is not None:
+        deps.bus.wake(standing.parent_job_id)
+    return status
+
+
+def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: Mapping[str, Any]) -> Status:
+    """Move a locked job as decided. ``error`` carries code, message, step and details."""
+    if isinstance(decision, Again):
+        due = jobs.try_again(tx, standing.job_id, seconds=decision.seconds, error=error, new_run=True, counted=True)
+        attempt = {
+            "step": error["step"],
+            "attempt": standing.retry_count + 2,
+            "nextRunAt": iso(due),
+            "error": error_body(dict(error)),
+        }
+        events.append(tx, standing.job_id, [Event("job_retrying", attempt)])
+        return "pending"
+    status: Status = "dead_letter" if decision.dead_letter else "failed"
+    body = {
+        "error": error_body(dict(error)),
+        "failedStep": error["step"],
+        "canResume": True,
+        "deadLetter": decision.dead_letter,
+    }
+    jobs.fail(tx, standing.job_id, status, error, Event("job_failed", body))
+    if standing.parent_job_id is not None:
+        _tell_parent(tx, standing, {"error": error_body(dict(error))})
+    return status
+
+
+def drop_what_failed(tx: Transaction, standing: Standing, details: Mapping[str, Any]) -> None:
+    """Forget the parts a failed validation came from, so that a retry makes them anew instead of failing again."""
+    parts = details.get("failingParts")
+    jobs.drop_checkpoints(tx, standing.job_id, ["fill"], list(parts) if parts is not None else None)
+
+
+def cancel(tx: Transaction, standing: Standing, reason: str) -> bool:
+    """Cancel a locked job. False when it can't be cancelled from where it stands."""
+    event = Event("job_cancelled", {"reason": reason, "cancelledAt": iso(utc_now())})
+    if not jobs.cancel(tx, standing.job_id, reason, event):
+        return False
+    if standing.parent_job_id is not None:
+        error = {"code": "cancelled", "message": "The picture was cancelled."}
+        _tell_parent(tx, standing, {"error": error})
+    return True
+
+
+def _tell_parent(tx: Transaction, child: Standing, failure: Mapping[str, Any]) -> None:
+    """Count a failed child off its (locked) parent and tell it there."""
+    if child.parent_job_id is None:
+        return
+    target = tx.run("SELECT payload->'targetRef' AS ref FROM job_payloads WHERE job_id = :job", {"job": child.job_id})
+    told = [
+        Event("media_failed", {"mediaJobId": str(child.job_id), "targetRef": target.scalar_one(), **failure}),
+        *settled(tx, child.parent_job_id, completed=0, failed=1),
+    ]
+    events.append(tx, child.parent_job_id, told)
+
+
+def settled(tx: Transaction, parent_id: UUID, *, completed: int, failed: int) -> list[Event]:
+    """Count ended children off their parent; the last one brings ``media_settled``."""
+    pending, all_completed, all_failed = jobs.settle_child(tx, parent_id, completed=completed, failed=failed)
+    return [] if pending else [Event("media_settled", {"completed": all_completed, "failed": all_failed})]

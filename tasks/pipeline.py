@@ -1,0 +1,74 @@
+"""Which steps a kind of job has, in which order, and how much of the way each one is. Written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """``share`` is its part of the way in percent; ``doing`` and ``done`` are what people read."""
+
+    name: str
+    share: float
+    doing: str
+    done: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    job_type: str
+    queue: str
+    steps: tuple[Step, ...]
+
+    def index(self, name: str) -> int:
+        """The place of a step, from 0. Raises ``KeyError`` for a step this kind of job doesn't have."""
+        for index, step in enumerate(self.steps):
+            if step.name == name:
+                return index
+        raise KeyError(name)
+
+    def at(self, name: str, fraction: float) -> float:
+        """Progress of the whole job, 0 to 100, when ``fraction`` (0 to 1) of this step is done."""
+        index = self.index(name)
+        before = sum(step.share for step in self.steps[:index])
+        return round(before + self.steps[index].share * min(max(fraction, 0.0), 1.0), 2)
+
+    def following(self, name: str) -> Step | None:
+        """The step after this one; none when it is the last."""
+        index = self.index(name) + 1
+        return self.steps[index] if index < len(self.steps) else None
+
+    def first_without(self, finished: set[str]) -> Step:
+        """Where a job goes on: its first step without a checkpoint (the last one when all have theirs)."""
+        return next((step for step in self.steps if step.name not in finished), self.steps[-1])
+
+
+#: The queue of courses, of pictures, and of the clock's own work (which must never wait behind a model call).
+COURSE_QUEUE, MEDIA_QUEUE, CONTROL_QUEUE = "course", "media", "control"
+
+PIPELINES: dict[str, Pipeline] = {
+    pipeline.job_type: pipeline
+    for pipeline in (
+        Pipeline(
+            "course",
+            COURSE_QUEUE,
+            (
+                Step("skeleton", 10, "Planning the course", "The course is planned"),
+                Step("fill", 60, "Writing items and texts", "Items and texts are written"),
+                Step("validate", 15, "Checking every item", "Every item is checked"),
+                Step("persist", 5, "Saving the course", "The course is saved"),
+                Step("catalog", 5, "Listing the course in the catalog", "The course is in the catalog"),
+                Step("media", 5, "Ordering pictures", "The course is ready"),
+            ),
+        ),
+        Pipeline(
+            "media",
+            MEDIA_QUEUE,
+            (
+                Step("picture", 80, "Making the picture", "The picture is made"),
+                Step("attach", 20, "Putting the picture into the course", "The picture is in the course"),
+            ),
+        ),
+    )
+}

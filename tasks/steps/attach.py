@@ -1,0 +1,79 @@
+"""Last step of a media job: its marker becomes the picture, as a revision of its own.
+
+One transaction under the document's row lock, so two pictures finishing at once both land. It also tells the parent,
+because a picture counts as made only when readers can see it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any, cast
+
+from schema.course import Course
+from schema.errors import Permanent
+from schema.events import Event
+from storage import catalog, documents, events, jobs, organizations
+from storage.catalog import Listing
+from storage.db import Transaction
+from storage.documents import Author, Revision
+from tasks.ending import settled
+from tasks.publish import publish_soon
+from tasks.work import Outcome, Work
+
+
+def run(work: Work) -> Outcome:
+    """Attach the picture. The checkpoint is ``{"revision": n, "catalogVersion": m}``."""
+    org, course_id, parent = work.organization_id, work.course_id, work.claimed.parent_job_id
+    organization = organizations.read(work.deps.db, org)
+    if organization is None:
+        raise Permanent("The organization is gone.", code="unknown_organization")
+    saved: list[Revision] = []
+
+    def lock(tx: Transaction) -> None:
+        documents.lock(tx, org, "course", course_id)
+        if parent is not None:
+            jobs.lock(tx, parent)
+
+    def attach(tx: Transaction) -> dict[str, Any]:
+        current = documents.current_in(tx, org, "course", course_id)
+        if current is None:
+            raise Permanent("The course is gone.", code="course_archived")
+        path = work.checkpoint("picture")["assetPath"]
+        course = with_picture(cast(Course, current.content), work.payload["targetRef"], path)
+        course["contentVersion"] = f"v{current.revision + 1}"
+        author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
+        revision = documents.save(tx, org, "course", course_id, course, author, "attached")
+        if parent is not None:
+            body = {
+                "mediaJobId": str(work.job_id),
+                "targetRef": work.payload["targetRef"],
+                "url": path,
+                "revision": revision,
+            }
+            events.append(tx, parent, [Event("media_completed", body), *settled(tx, parent, completed=1, failed=0)])
+            tx.after_commit(lambda: work.deps.bus.wake(parent))
+        version = catalog.list_course(tx, Listing(org, organization.slug, revision, course))
+        made = documents.current_in(tx, org, "course", course_id)
+        if made is not None:
+            saved.append(made)
+        return {"revision": revision, "catalogVersion": version}
+
+    def publish() -> None:
+        for revision in saved:
+            publish_soon(work.deps, revision)
+
+    return Outcome({}, locks=lock, writes=attach, after_commit=publish)
+
+
+def with_picture(course: Course, target: dict[str, Any], path: str) -> Course:
+    """A copy of the course in which the target's marker is the picture. Raises ``Permanent`` (``target_gone``) when
+    the text or the marker isn't there any more."""
+    changed = copy.deepcopy(course)
+    marker = re.compile(r"\[IMAGE:\s*" + re.escape(target["marker"]) + r"\s*\]")
+    for text in changed["studyTexts"]:
+        if text["id"] == target["id"]:
+            text["content"], found = marker.subn(lambda _: f"![{target['marker']}]({path})", text["content"], count=1)
+            if found:
+                return changed
+    raise Permanent("The place for this picture is no longer in the course.", code="target_gone")

@@ -1,0 +1,62 @@
+"""Last step of a course: one child job for each picture a study text asks for. The course is done without them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schema.clock import new_id
+from schema.events import Event
+from schema.pack import image_markers
+from storage import jobs
+from storage.db import Transaction
+from storage.jobs import NewRow
+from tasks.pipeline import PIPELINES
+from tasks.work import Outcome, Work
+
+
+def run(work: Work) -> Outcome:
+    """Order pictures. The checkpoint is ``{"mediaJobIds": [...]}``."""
+    wanted = _wanted(work) if work.payload["generateStudyTextImages"] else []
+    rows = [_child(work, target) for target in wanted]
+
+    def order(tx: Transaction) -> dict[str, Any]:
+        for row in rows:
+            jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None}))
+        return {"mediaJobIds": [str(row.job_id) for row in rows]}
+
+    pictures = "1 picture is" if len(rows) == 1 else f"{len(rows)} pictures are"
+    message = f"The course is ready; {pictures} on the way" if rows else "The course is ready"
+    return Outcome({"mediaJobIds": []}, message=message, writes=order if rows else None, media_pending=len(rows))
+
+
+def _wanted(work: Work) -> list[dict[str, Any]]:
+    course = work.checkpoint("validate")["course"]
+    return [
+        {"type": "study_text", "id": text["id"], "marker": shows}
+        for text in course["studyTexts"]
+        for shows in image_markers(text["content"])
+    ]
+
+
+def _child(work: Work, target: dict[str, Any]) -> NewRow:
+    pipeline = PIPELINES["media"]
+    return NewRow(
+        job_id=new_id(),
+        organization_id=work.organization_id,
+        job_type=pipeline.job_type,
+        queue=pipeline.queue,
+        payload={
+            "courseId": work.course_id,
+            "mediaType": "image",
+            "prompt": target["marker"],
+            "targetRef": target,
+            "packId": work.checkpoint("skeleton")["provenance"].get("packId"),
+            "visibility": work.payload["visibility"],
+        },
+        first_step=pipeline.steps[0].name,
+        total_steps=len(pipeline.steps),
+        max_retries=work.deps.settings.jobs.max_retries,
+        created_by=work.claimed.created_by,
+        course_id=work.course_id,
+        parent_job_id=work.job_id,
+    )

@@ -1,0 +1,70 @@
+"""First step of a media job: make the picture and store its bytes; only then its row says that it exists."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from schema.errors import ModelNotConfigured
+from schema.pack import PackDiagram
+from storage import media
+from storage.db import Transaction
+from storage.media import Asset
+from tasks.packs import pack_named
+from tasks.pictures import draw
+from tasks.work import Outcome, Work
+
+
+def run(work: Work) -> Outcome:
+    """Make one picture. The checkpoint is ``{"assetPath", "sha256", "width", "height", "source"}``.
+
+    An image model makes it when one is configured; else the pack's own diagram is drawn here. Raises
+    ``ModelNotConfigured`` when there is neither."""
+    png, width, height, source = _made(work)
+    digest = hashlib.sha256(png).hexdigest()
+    visibility = work.payload["visibility"]
+    asset = Asset(
+        organization_id=work.organization_id,
+        sha256=digest,
+        extension="png",
+        content_type="image/png",
+        byte_size=len(png),
+        width=width,
+        height=height,
+        visibility=visibility,
+        prompt=work.payload["prompt"],
+        source=source,
+        job_id=work.job_id,
+        course_id=work.course_id,
+    )
+    shared = "public" if visibility == "public" else "private"
+    bucket = work.deps.settings.s3.media_bucket
+    work.deps.objects.put(bucket, asset.key, png, "image/png", f"{shared}, max-age=31536000, immutable")
+
+    def keep(tx: Transaction) -> dict[str, Any]:
+        media.keep(tx, asset)
+        return {}
+
+    result = {"assetPath": asset.path, "sha256": digest, "width": width, "height": height, "source": source}
+    return Outcome(result, writes=keep)
+
+
+def _made(work: Work) -> tuple[bytes, int, int, str]:
+    shows = work.payload["prompt"]
+    if work.deps.settings.model.configured:
+        made = work.ask(work.deps.images.make(shows, shows))
+        return made.png, made.width, made.height, "model"
+    diagram = _diagram(work.payload.get("packId"), shows)
+    if diagram is None:
+        raise ModelNotConfigured(
+            "No image model is configured, and no pack has a diagram for this picture. Set OPENAI_API_KEY or "
+            "OPENAI_BASE_URL and retry this media job."
+        )
+    drawn = draw(diagram)
+    return drawn.png, drawn.width, drawn.height, "pack"
+
+
+def _diagram(pack_id: str | None, shows: str) -> PackDiagram | None:
+    if pack_id is None:
+        return None
+    return next((diagram for diagram in pack_named(pack_id)["diagrams"] if diagram["shows"] == shows), None)

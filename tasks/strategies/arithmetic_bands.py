@@ -1,0 +1,104 @@
+"""A band, that is a range of sums of one operation, and drawing sums from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tasks.strategies.arithmetic_sums import Op, Sum
+
+LARGEST_CLUSTER = 3
+_SMALL_ENOUGH_TO_LIST = 12_000
+#: Added to the random order of a sum that needs no working, so that such sums are drawn late.
+_TRIVIAL_LATER = 0.6
+
+
+@dataclass(frozen=True)
+class Band:
+    """``left`` is the first number of + and ×, and the *result* of − and ÷, so that every pair gives a proper sum;
+    ``right`` is the second number. The largest number of a sum lies between ``lowest`` and ``top``. ``carry``: only
+    with, or only without, carrying. ``tables``: ``right`` holds times tables, met in both orders of a product."""
+
+    op: Op
+    name: str
+    goal: str
+    left: Sequence[int]
+    right: Sequence[int]
+    lowest: int = 0
+    top: int = 10**9
+    carry: bool | None = None
+    tables: bool = False
+
+    @property
+    def largest(self) -> int:
+        """The largest number that can stand in a sum of this band."""
+        edges = [self.made(left, right).largest for left in (self.left[0], self.left[-1]) for right in self.right]
+        return min(self.top, max(edges))
+
+    def made(self, left: int, right: int) -> Sum:
+        """The sum of a pair from ``left`` and ``right``."""
+        if self.op == "-":
+            return Sum(left + right, "-", right)
+        return Sum(left * right, "/", right) if self.op == "/" else Sum(left, self.op, right)
+
+    def admits(self, one: Sum) -> bool:
+        if not self.lowest <= one.largest <= self.top or one.gives_itself_away:
+            return False
+        return self.carry is None or one.carries == self.carry
+
+    @property
+    def offers_any(self) -> bool:
+        """Whether there is any sum in this band."""
+        return next(_candidates(self, 2000, random.Random(0)), None) is not None
+
+
+def drawn(band: Band, wanted: int, taken: set[Sum], draw: random.Random) -> list[list[Sum]]:
+    """At most ``wanted`` sums that are not in ``taken``, as clusters of up to three of the same kind, easy ones first.
+    Kinds take turns, and a + b never stands in one cluster with b + a."""
+    kinds: dict[Sum, object] = {}
+    for kind, one in _candidates(band, 400 + 40 * wanted, draw):
+        if one not in taken:
+            kinds.setdefault(one, kind)
+    waiting: dict[object, list[Sum]] = {}
+    for one in sorted(kinds, key={one: draw.random() + _TRIVIAL_LATER * one.trivial for one in kinds}.__getitem__):
+        waiting.setdefault(kinds[one], []).append(one)
+    clusters: list[list[Sum]] = []
+    missing = wanted
+    while missing and waiting:
+        for kind in list(waiting)[:missing]:
+            cluster = _cluster(waiting[kind], min(LARGEST_CLUSTER, missing))
+            waiting[kind] = [one for one in waiting[kind] if one not in cluster]
+            if not waiting[kind]:
+                del waiting[kind]
+            clusters.append(cluster)
+            missing -= len(cluster)
+            if not missing:
+                break
+    return sorted(clusters, key=lambda cluster: sum(one.largest for one in cluster) / len(cluster))
+
+
+def _cluster(sums: Sequence[Sum], size: int) -> list[Sum]:
+    cluster: list[Sum] = []
+    for one in sums:
+        if len(cluster) < size and one.mirrored not in cluster:
+            cluster.append(one)
+    return cluster
+
+
+def _candidates(band: Band, tries: int, draw: random.Random) -> Iterator[tuple[object, Sum]]:
+    """Sums of a band with their kind: every one of a small band, ``tries`` random ones of a large band."""
+    if len(band.left) * len(band.right) <= _SMALL_ENOUGH_TO_LIST:
+        pairs = [(left, right) for left in band.left for right in band.right]
+    else:
+        pairs = [(draw.choice(band.left), draw.choice(band.right)) for _ in range(tries)]
+    for left, right in pairs:
+        one = band.made(left, right)
+        for each in (one, one.mirrored) if band.tables and band.op == "*" else (one,):
+            if band.admits(each):
+                yield right if band.tables else _kind(each), each
+
+
+def _kind(one: Sum) -> object:
+    """What is practised: carrying or not, which signs and how many digits the numbers have."""
+    return one.carries, one.a < 0, one.b < 0, one.trivial, len(str(abs(one.a))), len(str(abs(one.b)))

@@ -1,0 +1,96 @@
+"""One watcher thread a process: renews the leases of all steps that run here, and sees when one is no longer ours.
+
+Steps finish in milliseconds or in minutes; the thread sleeps while nothing runs, and asks once for all of them. A job
+that was cancelled or taken over has its ``stop`` event set, which abandons an open model call at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from schema.errors import Unavailable
+from storage import steps
+from storage.db import Database
+from storage.steps import Lease
+
+log = structlog.get_logger(__name__)
+
+#: How often, in seconds, running jobs are looked at: a cancel is seen within this time.
+LOOK_EVERY = 0.5
+
+
+@dataclass
+class Held:
+    """A step running in this process."""
+
+    lease: Lease
+    stop: threading.Event = field(default_factory=threading.Event)
+    since: float = field(default_factory=time.monotonic)
+
+
+class Watcher:
+    """Keeps the leases of one process. ``shut_down`` makes every step give its job back."""
+
+    def __init__(self, db: Database, heartbeat_seconds: float) -> None:
+        self._db = db
+        self._heartbeat = heartbeat_seconds
+        self._held: dict[UUID, Held] = {}
+        self._lock = threading.Lock()
+        self._busy = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.shutting_down = threading.Event()
+
+    def hold(self, lease: Lease) -> Held:
+        """Watch over a lease until ``release``."""
+        held = Held(lease)
+        with self._lock:
+            self._held[lease.job_id] = held
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="watcher", daemon=True)
+                self._thread.start()
+        self._busy.set()
+        if self.shutting_down.is_set():
+            held.stop.set()
+        return held
+
+    def release(self, held: Held) -> None:
+        with self._lock:
+            if self._held.get(held.lease.job_id) is held:
+                del self._held[held.lease.job_id]
+            if not self._held:
+                self._busy.clear()
+
+    def shut_down(self) -> None:
+        """Stop claiming, and stop every running step so that it hands its job back."""
+        self.shutting_down.set()
+        with self._lock:
+            for held in self._held.values():
+                held.stop.set()
+
+    def _look(self) -> None:
+        beaten = time.monotonic()
+        while True:
+            self._busy.wait()
+            time.sleep(LOOK_EVERY)
+            with self._lock:
+                running = [held for held in self._held.values() if time.monotonic() - held.since >= LOOK_EVERY]
+            if not running:
+                continue
+            leases = [held.lease for held in running]
+            try:
+                if time.monotonic() - beaten >= self._heartbeat:
+                    steps.beat(self._db, leases)
+                    beaten = time.monotonic()
+                ours = steps.still_held(self._db, leases)
+            except Unavailable as error:
+                # Nothing to decide while the database is away; the leases live on for a while without a beat.
+                log.warning("watcher_blind", error=error.code)
+                continue
+            for held, lease in zip(running, leases, strict=True):
+                if lease.job_id not in ours and held.lease is lease:
+                    held.stop.set()

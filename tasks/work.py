@@ -1,0 +1,192 @@
+"""What a step gets to work with, and what it gives back.
+
+A step reads its job and earlier checkpoints, does its work outside any transaction, may tell progress and keep
+finished parts on the way, and returns an ``Outcome``. Everything it writes is fenced; when the fence refuses, or the
+job is stopped, ``Stopped`` ends the step wherever it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from schema.events import Event
+from storage import calls, steps
+from storage.db import Transaction
+from storage.steps import Claimed, Lease, Topic
+from tasks.pipeline import Pipeline
+from tasks.watch import Held
+
+if TYPE_CHECKING:
+    from tasks.clients.record import CallRecord
+    from tasks.deps import Deps
+
+K = TypeVar("K")
+
+
+class Stopped(Exception):
+    """This step must not go on: its job was cancelled or taken over, or the process shuts down."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step leaves. ``result`` becomes its checkpoint; ``events`` are told before ``step_completed``.
+
+    ``writes`` runs in the transaction that ends the step, once the job's row is locked and the fence has held; what it
+    returns is added to the result. ``locks`` runs before that, for locks that come earlier in the order all use
+    (document, parent job, job, catalog)."""
+
+    result: dict[str, Any]
+    events: Sequence[Event] = ()
+    message: str | None = None
+    writes: Callable[[Transaction], dict[str, Any]] | None = None
+    locks: Callable[[Transaction], None] | None = None
+    after_commit: Callable[[], None] | None = None
+    result_path: str | None = None
+    media_pending: int = 0
+
+
+@dataclass
+class Work:
+    """One step at work."""
+
+    deps: Deps
+    held: Held
+    pipeline: Pipeline
+    step: str
+    claimed: Claimed
+    checkpoints: dict[tuple[str, str], Any]
+    calls: list[Future[None]] = field(default_factory=list)
+
+    @property
+    def lease(self) -> Lease:
+        return self.held.lease
+
+    @property
+    def job_id(self) -> UUID:
+        return self.claimed.lease.job_id
+
+    @property
+    def organization_id(self) -> UUID:
+        return self.claimed.lease.organization_id
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return self.claimed.payload
+
+    @property
+    def course_id(self) -> str:
+        if self.claimed.course_id is None:
+            raise LookupError("This kind of job has no course.")
+        return self.claimed.course_id
+
+    def checkpoint(self, step: str) -> dict[str, Any]:
+        """What an earlier step left. Raises ``KeyError`` when it has no checkpoint."""
+        found: dict[str, Any] = self.checkpoints[step, ""]
+        return found
+
+    def part(self, part: str) -> Any | None:
+        """What this step kept of a part, in this run or an earlier one."""
+        return self.checkpoints.get((self.step, part))
+
+    def check(self) -> None:
+        """Raise ``Stopped`` when this step should not go on."""
+        if self.held.stop.is_set():
+            raise Stopped
+
+    def tell(self, fraction: float, message: str, events: Sequence[Event] = (), topic: Topic | None = None) -> None:
+        """Tell progress within this step (``fraction`` 0 to 1), as ``step_progress`` when no events are given."""
+        self.check()
+        progress = self.pipeline.at(self.step, fraction)
+        told = list(events) or [Event("step_progress", self._place(message, progress))]
+        if not steps.tell(self.deps.db, self.lease, told, progress=progress, message=message, topic=topic):
+            raise Stopped
+        self.deps.bus.wake(self.job_id)
+
+    def keep(
+        self, part: str, result: Any, seconds: float, fraction: float, message: str, event: Event, topic: Topic
+    ) -> None:
+        """Keep a finished part as a checkpoint of its own, together with the event that says so."""
+        kept = (self.step, part, result, seconds)
+        progress = self.pipeline.at(self.step, fraction)
+        if not steps.tell(
+            self.deps.db, self.lease, [event], progress=progress, message=message, topic=topic, keep=kept
+        ):
+            raise Stopped
+        self.checkpoints[self.step, part] = result
+        self.deps.bus.wake(self.job_id)
+
+    def ask(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """Run a model call on this process's event loop. Ends at once with ``Stopped`` when the job is stopped."""
+        from tasks.clients import loop  # noqa: PLC0415
+
+        token = _current.set(self)
+        try:
+            return loop.run(call, self.held.stop)
+        except loop.Abandoned:
+            raise Stopped from None
+        finally:
+            _current.reset(token)
+
+    def ask_each(self, calls: Mapping[K, Coroutine[Any, Any, Any]]) -> Iterator[tuple[K, Any]]:
+        """Run model calls side by side and yield each result, or the ``CoursewrightError`` it ended with, as soon as
+        it is there. Leaving the loop early gives the others up."""
+        from tasks.clients import loop  # noqa: PLC0415
+
+        token = _current.set(self)
+        try:
+            yield from loop.each(calls, self.held.stop)
+        except loop.Abandoned:
+            raise Stopped from None
+        finally:
+            _current.reset(token)
+
+    def _place(self, message: str, progress: float) -> dict[str, Any]:
+        index = self.pipeline.index(self.step)
+        total = len(self.pipeline.steps)
+        return {"step": self.step, "stepIndex": index, "totalSteps": total, "message": message, "progress": progress}
+
+    def settle_calls(self) -> None:
+        """Wait until every model call of this step is written down."""
+        for written in self.calls:
+            written.result(timeout=30)
+        self.calls.clear()
+
+
+_current: ContextVar[Work] = ContextVar("work")
+
+
+def note_call(record: CallRecord) -> None:
+    """Write down a model call for the job at work. The clients call this from the event loop, so it only queues."""
+    work = _current.get()
+    work.calls.append(
+        work.deps.writers.submit(
+            calls.record,
+            work.deps.db,
+            work.organization_id,
+            work.job_id,
+            work.lease.run,
+            work.step,
+            {
+                "purpose": record.purpose,
+                "prompt_version": record.prompt_version,
+                "model": record.model,
+                "input_tokens": record.input_tokens,
+                "output_tokens": record.output_tokens,
+                "seconds": record.seconds,
+                "outcome": record.outcome,
+                "error_code": record.error_code,
+                "cost_usd": record.cost_usd,
+            },
+        )
+    )
+
+
+def clock() -> float:
+    """Seconds for measuring how long something took."""
+    return time.monotonic()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tasks.clients.prices import cost_usd
+from tasks.clients.translate import retry_after
+
+NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "12"}, 12.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90.0),
+        ({"retry-after": "Sat, 21 Nov 2026 09:00:00 GMT"}, 0.0),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "later"}, None),
+        ({"retry-after": "Sat, 21 Nov 2026 10:01:30 -0000"}, None),
+        ({}, None),
+    ],
+)
+def test_the_wait_is_read_in_every_form_the_standard_and_the_vendors_know(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+def test_a_call_costs_what_its_tokens_cost() -> None:
+    assert cost_usd("gpt-5.2", 1_000_000, 500_000) == pytest.approx(8.75)
+    assert cost_usd("gpt-5.2-2025-12-11", 2000, 100) == cost_usd("gpt-5.2", 2000, 100) == pytest.approx(0.0049)
+
+
+def test_what_is_not_known_has_no_cost() -> None:
+    assert cost_usd("some-local-model", 10, 10) is None
+    assert cost_usd("gpt-5.2-pro", 10, 10) is None
+    assert cost_usd("gpt-5.2", None, 10) is None
+    assert cost_usd("gpt-5.2", 10, None) is None

@@ -1,0 +1,72 @@
+"""``/api/catalog``: the organization's catalog, whole or as changes; and the public one (public contract 2.5)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify
+
+from schema.catalog import CatalogChangesSchema, CatalogSchema
+from storage import catalog
+from storage.catalog import PUBLIC
+from web.body import whole_argument
+from web.caching import tagged, unchanged
+from web.describe import describe
+from web.identity import PUBLIC as NOTHING
+from web.identity import Need, needs, who
+from web.wiring import deps
+
+blueprint = needs(Blueprint("catalog", __name__, url_prefix="/api/catalog"), Need(read="viewer", write="author"))
+public = needs(Blueprint("public_catalog", __name__, url_prefix="/api/public/catalog"), NOTHING)
+
+_FRESH = "no-cache"
+
+
+def _whole(catalog_id: UUID) -> Response:
+    # The version alone is a tenth of the work, and most who ask have the rest already.
+    early = unchanged(f"v{catalog.version(deps().db, catalog_id)}", _FRESH)
+    if early is not None:
+        return early
+    read = catalog.whole(deps().db, catalog_id)
+    return tagged(jsonify(read), f"v{read['version']}", _FRESH)
+
+
+def _changes(catalog_id: UUID) -> Response:
+    since = whole_argument("since", 0, 0, 2**62)
+    response = jsonify(catalog.changes(deps().db, catalog_id, since))
+    response.headers["Cache-Control"] = _FRESH
+    return response
+
+
+@blueprint.get("")
+@describe("Read the catalog, whole and current.", {200: (CatalogSchema, "Every course in it.")})
+def show() -> Response:
+    return _whole(who().organization_id)
+
+
+@blueprint.get("/changes")
+@describe(
+    "Read what changed in the catalog after a version.",
+    {200: (CatalogChangesSchema, "Changes, oldest first; or reset when they can't be told from there.")},
+    query={"since": "The last version seen; 0 is the beginning."},
+    problems=(422,),
+)
+def changes() -> Response:
+    return _changes(who().organization_id)
+
+
+@public.get("")
+@describe("Read the public catalog.", {200: (CatalogSchema, "Every public course.")})
+def show_public() -> Response:
+    return _whole(PUBLIC)
+
+
+@public.get("/changes")
+@describe(
+    "Read what changed in the public catalog after a version.",
+    {200: (CatalogChangesSchema, "Changes, oldest first; or reset when they can't be told from there.")},
+    query={"since": "The last version seen; 0 is the beginning."},
+    problems=(422,),
+)
+def changes_public() -> Response:
+    return _changes(PUBLIC)

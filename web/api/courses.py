@@ -1,0 +1,100 @@
+"""``/api/courses``: finding and reading courses (public contract 2.4)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from marshmallow import fields
+
+from schema.clock import iso
+from schema.course import CourseSchema
+from schema.errors import FieldError, Invalid, NotFound
+from schema.fields import Flag, StrictSchema, Text, Whole
+from schema.job import COURSE_ID
+from storage import courses, documents
+from storage.documents import Revision
+from web.body import whole_argument
+from web.caching import tagged
+from web.describe import describe
+from web.identity import Need, needs, who
+from web.wiring import deps
+
+blueprint = needs(Blueprint("courses", __name__, url_prefix="/api/courses"), Need(read="viewer", write="author"))
+
+
+class CourseAnswerSchema(StrictSchema):
+    course = fields.Nested(CourseSchema, required=True)
+    revision = Whole(required=True)
+    updatedAt = fields.DateTime(required=True)
+
+
+class CourseSummarySchema(StrictSchema):
+    id = Text()
+    title = Text()
+    description = Text()
+    subject = Text()
+    gradeBand = Text()
+    grade = Text(allow_none=True)
+    language = Text()
+    visibility = Text()
+    tags = fields.List(Text())
+    itemCount = Whole()
+    hasStudyTexts = Flag()
+    contentVersion = Text()
+    revision = Whole()
+    catalogVersion = Whole()
+    updatedAt = fields.DateTime()
+
+
+class CourseListSchema(StrictSchema):
+    courses = fields.List(fields.Nested(CourseSummarySchema), required=True)
+    nextCursor = Text(required=True, allow_none=True)
+
+
+def current_course(course_id: str) -> Revision:
+    """The current revision of a course of this organization. Raises ``NotFound``."""
+    found = None
+    if COURSE_ID.match(course_id):
+        found = documents.current(deps().db, who().organization_id, "course", course_id)
+    if found is None:
+        raise NotFound("There is no such course.")
+    return found
+
+
+@blueprint.get("")
+@describe(
+    "Search courses by what they say about themselves.",
+    {200: (CourseListSchema, "A page of courses, by id.")},
+    query={
+        "q": "Words in title, description or subject.",
+        "subject": "Only this subject.",
+        "gradeBand": "Only this grade band.",
+        "tag": "Only courses with this tag.",
+        "visibility": "Only private, org or public ones.",
+        "limit": "Courses on a page, 1 to 200; 50 unless told.",
+        "cursor": "The nextCursor of the page before.",
+    },
+    problems=(422,),
+)
+def index() -> Response:
+    limit = whole_argument("limit", 50, 1, 200)
+    names = {"q": "q", "subject": "subject", "gradeBand": "grade_band", "tag": "tag", "visibility": "visibility"}
+    filters = {column: request.args[name] for name, column in names.items() if name in request.args}
+    after = request.args.get("cursor", "")
+    if after and not COURSE_ID.match(after):
+        raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")])
+    if any(re.search("\x00", value) for value in filters.values()):
+        raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
+    found: list[Any] = courses.search(deps().db, who().organization_id, filters, after, limit + 1)
+    following = found[limit - 1]["id"] if len(found) > limit else None
+    return jsonify({"courses": found[:limit], "nextCursor": following})
+
+
+@blueprint.get("/<course_id>")
+@describe("Read a course.", {200: (CourseAnswerSchema, "Its current revision.")}, problems=(404,))
+def show(course_id: str) -> Response:
+    found = current_course(course_id)
+    body = {"course": found.content, "revision": found.revision, "updatedAt": iso(found.created_at)}
+    return tagged(jsonify(body), f"r{found.revision}", "private, no-cache")

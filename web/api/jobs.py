@@ -1,0 +1,191 @@
+"""``/api/jobs``: asking for work and following it (public contract 2.1 to 2.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from marshmallow import fields, validate
+
+from schema.errors import BadRequest, FieldError, Invalid, NotFound
+from schema.events import EventSchema
+from schema.fields import Flag, StrictSchema, Text, load
+from schema.job import (
+    RETRYABLE,
+    STATUSES,
+    CancelSchema,
+    CourseRequestSchema,
+    JobSchema,
+    check_job_id,
+    load_new_job,
+)
+from storage import events, jobs
+from tasks import commands
+from web.body import json_body, read_cursor, whole_argument, write_cursor
+from web.describe import describe
+from web.identity import Need, needs, who
+from web.wiring import deps
+
+blueprint = needs(Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
+
+_KEY_LIMIT = 200
+
+
+class NewCourseJobSchema(StrictSchema):
+    """What is sent to ask for a course."""
+
+    jobType = Text(required=True, validate=validate.OneOf(["course"]))
+    payload = fields.Nested(CourseRequestSchema, required=True)
+
+
+class JobStartedSchema(StrictSchema):
+    jobId = fields.UUID(required=True)
+    status = Text(required=True)
+    statusUrl = Text(required=True)
+    streamUrl = Text(required=True)
+    existing = Flag()
+
+
+class JobAnswerSchema(StrictSchema):
+    job = fields.Nested(JobSchema, required=True)
+    canResume = Flag(required=True)
+
+
+class JobListSchema(StrictSchema):
+    jobs = fields.List(fields.Nested(JobSchema), required=True)
+    nextCursor = Text(required=True, allow_none=True)
+
+
+class JobEventsSchema(StrictSchema):
+    events = fields.List(fields.Nested(EventSchema), required=True)
+
+
+class DoneSchema(StrictSchema):
+    success = Flag(required=True)
+    message = Text(required=True)
+
+
+def job_id_of(text: str) -> UUID:
+    """A job id from an address. What can't be one is simply not there."""
+    try:
+        check_job_id(text)
+    except Invalid:
+        raise NotFound("There is no such job.") from None
+    return UUID(text)
+
+
+def read_job(job_id: str) -> dict[str, Any]:
+    """The job of this organization, as shown. Raises ``NotFound``."""
+    job = jobs.read(deps().db, who().organization_id, job_id_of(job_id))
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def started_answer(started: commands.Started) -> Response:
+    """202 with where to look for a new job; 200 for one that was there."""
+    status_url = url_for("jobs.show", job_id=started.job_id)
+    body: dict[str, Any] = {
+        "jobId": str(started.job_id),
+        "status": started.status,
+        "statusUrl": status_url,
+        "streamUrl": f"{status_url}/stream",
+    }
+    if not started.fresh and not started.by_key:
+        body["existing"] = True
+    response = jsonify(body)
+    response.status_code = 202 if started.fresh else 200
+    response.headers["Location"] = status_url
+    return response
+
+
+@blueprint.post("")
+@describe(
+    "Ask for a course. The job is durable once this answers.",
+    {
+        202: (JobStartedSchema, "The job is accepted."),
+        200: (JobStartedSchema, "This very request was accepted before; here is its job."),
+    },
+    body=NewCourseJobSchema,
+    problems=(400, 409, 413, 422),
+)
+def start() -> Response:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= _KEY_LIMIT and key.isprintable() and key.isascii()):
+        raise BadRequest(f"Use 1 to {_KEY_LIMIT} printable ASCII characters as Idempotency-Key.", code="bad_key")
+    return started_answer(commands.start_job(deps(), who().asker, load_new_job(json_body()), key))
+
+
+@blueprint.get("")
+@describe(
+    "List jobs, newest first.",
+    {200: (JobListSchema, "A page of jobs.")},
+    query={
+        "status": "Only jobs with this status.",
+        "jobType": "Only jobs of this kind.",
+        "courseId": "Only jobs of this course.",
+        "createdBy": "Only jobs asked for by this user.",
+        "limit": "Jobs on a page, 1 to 200; 50 unless told.",
+        "cursor": "The nextCursor of the page before.",
+    },
+    problems=(422,),
+)
+def index() -> Response:
+    limit = whole_argument("limit", 50, 1, 200)
+    if request.args.get("status", STATUSES[0]) not in STATUSES:
+        raise Invalid([FieldError("status", "invalid_value", f"Use one of: {', '.join(STATUSES)}.")])
+    columns = {"status": "status", "jobType": "job_type", "courseId": "course_id", "createdBy": "created_by"}
+    filters = {column: request.args[name] for name, column in columns.items() if name in request.args}
+    if any("\x00" in value for value in filters.values()):
+        raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
+    found = jobs.newest(deps().db, who().organization_id, filters, read_cursor(), limit + 1)
+    positions = [job.pop("_position") for job in found]
+    following = write_cursor(positions[limit - 1]) if len(found) > limit else None
+    return jsonify({"jobs": found[:limit], "nextCursor": following})
+
+
+@blueprint.get("/<job_id>")
+@describe("Show a job.", {200: (JobAnswerSchema, "The job.")}, problems=(404,))
+def show(job_id: str) -> Response:
+    job = read_job(job_id)
+    return jsonify({"job": job, "canResume": job["status"] in RETRYABLE})
+
+
+@blueprint.get("/<job_id>/events")
+@describe(
+    "Read a job's events after a number, for clients that poll.",
+    {200: (JobEventsSchema, "Its events, oldest first; at most 1,000.")},
+    query={"after": "The seq of the last event seen; 0 is the beginning."},
+    problems=(404, 422),
+)
+def list_events(job_id: str) -> Response:
+    after = whole_argument("after", 0, 0, 2**31 - 1)
+    read_job(job_id)
+    return jsonify({"events": events.after(deps().db, who().organization_id, UUID(job_id), after)})
+
+
+@blueprint.post("/<job_id>/cancel")
+@describe(
+    "Cancel a job, or the pictures a finished one still waits for.",
+    {200: (DoneSchema, "It is cancelled.")},
+    body=CancelSchema,
+    problems=(400, 404, 409, 422),
+)
+def cancel(job_id: str) -> Response:
+    given = json_body() if request.content_length else {}
+    reason = load(CancelSchema(), given)["reason"]
+    message = commands.cancel_job(deps(), who().asker, job_id_of(job_id), reason)
+    return jsonify({"success": True, "message": message})
+
+
+@blueprint.post("/<job_id>/retry")
+@describe(
+    "Take a job up again from its first unfinished step.",
+    {202: (JobStartedSchema, "It will run again.")},
+    problems=(404, 409),
+)
+def retry(job_id: str) -> Response:
+    found = job_id_of(job_id)
+    commands.retry_job(deps(), who().asker, found)
+    return started_answer(commands.Started(found, "pending", fresh=True))

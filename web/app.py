@@ -1,0 +1,74 @@
+"""``create_app()``: blueprints, errors, identity; nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+
+from schema.clock import new_id
+from tasks import logs
+from web import caching, content, identity, openapi, problems, system
+from web.api import catalog, courses, jobs
+from web.pages import home
+from web.wiring import deps
+
+#: The largest request body, in bytes. The largest valid one, a course request, is under 10 kB.
+LARGEST_BODY = 1_000_000
+
+
+class _Json(DefaultJSONProvider):
+    sort_keys = False
+    ensure_ascii = False
+
+
+def create_app() -> Flask:
+    """The web application of this process, wired from its environment."""
+    settings = deps().settings
+    logs.configure(settings.log_level)
+    app = Flask(__name__)
+    app.json = _Json(app)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        SESSION_COOKIE_NAME="coursewright",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    _name_requests(app)
+    for blueprint in (
+        jobs.blueprint,
+        courses.blueprint,
+        catalog.blueprint,
+        catalog.public,
+        content.blueprint,
+        content.public,
+        system.blueprint,
+        openapi.blueprint,
+        home.blueprint,
+        home.entrance,
+    ):
+        app.register_blueprint(blueprint)
+    problems.register(app)
+    identity.register(app)
+    caching.register(app)
+    return app
+
+
+def _name_requests(app: Flask) -> None:
+    """Every request has an id: the caller's when it is a sensible one, else a fresh one."""
+
+    @app.before_request
+    def _begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(new_id())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=g.request_id)
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response

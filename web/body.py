@@ -1,0 +1,71 @@
+"""Reading a JSON body strictly, and cursors of lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import request
+
+from schema.errors import BadRequest, FieldError, Invalid
+
+
+def json_body() -> Any:
+    """The request's JSON. Raises ``BadRequest`` (``malformed_json``) for anything a strict reader refuses."""
+    if request.content_length and not request.is_json:
+        raise BadRequest("Send JSON, with Content-Type: application/json.", code="not_json")
+    raw = request.get_data()
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, _Refused) else "It isn't valid JSON."
+        raise BadRequest(f"The body can't be read. {reason}", code="malformed_json") from None
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _no_constant(name: str) -> Any:
+    raise _Refused(f"{name} is not JSON.")
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise _Refused("An object has the same key twice.")
+    return read
+
+
+def whole_argument(name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the query string. Raises ``Invalid`` naming it."""
+    raw = request.args.get(name)
+    if raw is None:
+        return default
+    if not raw.isascii() or not raw.isdigit() or len(raw) > 18 or not low <= int(raw) <= high:
+        raise Invalid([FieldError(name, "invalid_value", f"Use a whole number from {low} to {high}.")])
+    return int(raw)
+
+
+def write_cursor(position: tuple[datetime, UUID]) -> str:
+    """An opaque place in a list that goes from new to old."""
+    return base64.urlsafe_b64encode(f"{position[0].isoformat()}|{position[1]}".encode()).decode().rstrip("=")
+
+
+def read_cursor() -> tuple[datetime, UUID] | None:
+    """The place the caller wants to go on from; none for the beginning. Raises ``Invalid``."""
+    given = request.args.get("cursor")
+    if given is None:
+        return None
+    try:
+        moment, job_id = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode("ascii").split("|")
+        at = datetime.fromisoformat(moment)
+        if at.tzinfo is None:
+            raise ValueError("naive")
+        return at, UUID(job_id)
+    except (ValueError, binascii.Error):
+        raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")]) from None

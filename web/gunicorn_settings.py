@@ -1,0 +1,17 @@
+"""gunicorn's own knobs."""
+
+from __future__ import annotations
+
+import os
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+worker_class = "gthread"
+threads = 8
+graceful_timeout = 8
+timeout = 60
+keepalive = 15
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a heartbeat must not wait for a disk
+errorlog = "-"
+accesslog = None
+control_socket_disable = True

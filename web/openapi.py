@@ -1,0 +1,128 @@
+"""``/api/openapi.json`` from the descriptions beside the views, and ``/docs`` to browse it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import flask_swagger_ui
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, send_from_directory
+from marshmallow import Schema, fields
+
+from schema.fields import StrictSchema, Text, Whole
+from web.describe import Description, describe
+from web.identity import PUBLIC, need_of, needs
+
+blueprint = needs(Blueprint("docs", __name__), PUBLIC)
+
+_ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+_SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
+
+
+class FieldErrorSchema(StrictSchema):
+    path = Text(required=True)
+    code = Text(required=True)
+    message = Text(required=True)
+
+
+class ProblemSchema(Schema):
+    """Every error (RFC 9457)."""
+
+    type = Text(required=True)
+    title = Text(required=True)
+    status = Whole(required=True)
+    detail = Text(required=True)
+    code = Text(required=True)
+    requestId = Text(required=True, allow_none=True)
+    details = fields.Dict()
+    errors = fields.List(fields.Nested(FieldErrorSchema))
+
+
+def build(app: Flask) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of an app."""
+    spec = APISpec(
+        title="Coursewright",
+        version="0.1.0",
+        openapi_version="3.1.0",
+        info={"description": "A course factory: ask for a course, follow its job, read it from the catalog."},
+        plugins=[MarshmallowPlugin(schema_name_resolver=lambda given: _name(given))],
+    )
+    spec.components.security_scheme("agent", {"type": "apiKey", "in": "header", "name": "X-Agent-Token"})
+    spec.components.security_scheme("organization", {"type": "apiKey", "in": "header", "name": "X-Organization-Id"})
+    spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": "session"})
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        description: Description | None = getattr(app.view_functions[rule.endpoint], "description", None)
+        if description is None or not rule.rule.startswith(_SHOWN):
+            continue
+        is_public = need_of(app, rule.endpoint.split(".")[0]).public
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            spec.path(
+                path, operations={method.lower(): _operation(rule.endpoint, rule.arguments, description, is_public)}
+            )
+    return spec.to_dict()
+
+
+def _name(given: Any) -> str:
+    kind = given if isinstance(given, type) else type(given)
+    return str(kind.__name__).removesuffix("Schema").lstrip("_")
+
+
+def _operation(endpoint: str, arguments: set[str], description: Description, is_public: bool) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for status, (schema, sentence) in description.answers.items():
+        answer: dict[str, Any] = {"description": sentence}
+        answer["content"] = {description.media_type: {"schema": schema} if schema else {}}
+        answers[str(status)] = answer
+    refusals = set(description.problems) | (set() if is_public else {400, 401, 403})
+    for status in sorted(refusals - set(description.answers)):
+        answers[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"schema": "Problem"}},
+        }
+    parameters: list[dict[str, Any]] = [
+        {"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in sorted(arguments)
+    ]
+    for name, sentence in description.query.items():
+        kind = "integer" if name in {"limit", "after", "since"} else "string"
+        parameters.append({"in": "query", "name": name, "description": sentence, "schema": {"type": kind}})
+    operation: dict[str, Any] = {
+        "operationId": endpoint.replace(".", "_"),
+        "tags": [endpoint.split(".")[0]],
+        "summary": description.summary,
+        "parameters": parameters,
+        "responses": answers,
+        "security": [] if is_public else [{"agent": [], "organization": []}, {"cookie": []}],
+    }
+    if description.body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": description.body}}}
+    return operation
+
+
+@cache
+def _built() -> dict[str, Any]:
+    return build(current_app)
+
+
+@blueprint.get("/api/openapi.json")
+@describe("This API, described.", {200: (None, "An OpenAPI 3.1 document.")})
+def openapi() -> Response:
+    return jsonify(_built())
+
+
+@blueprint.get("/docs")
+def browse() -> str:
+    return render_template("docs.html")
+
+
+@blueprint.get("/docs/assets/<path:name>")
+def asset(name: str) -> Response:
+    response = send_from_directory(_ASSETS, name)
+    response.headers["Cache-Control"] = "public, max-age=86400"
+    return response

@@ -1,0 +1,73 @@
+"""Errors as the API shows them: RFC 9457 ``application/problem+json``, always with a code and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, json
+from werkzeug.exceptions import HTTPException
+
+from schema.errors import CoursewrightError, Invalid, Transient
+
+log = structlog.get_logger(__name__)
+
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
+_SENTENCES = {
+    404: "There is nothing at this address. /docs lists what there is.",
+    405: "This address doesn't take that method. /docs lists what it takes.",
+    413: "The request body is larger than this server takes.",
+}
+
+
+def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Response:
+    """A problem document as a response."""
+    body = {
+        "type": f"/docs/errors#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": g.get("request_id"),
+        **more,
+    }
+    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _ours(error: CoursewrightError) -> Response:
+    status = 503 if isinstance(error, Transient) else error.status
+    more: dict[str, Any] = {}
+    if isinstance(error, Invalid):
+        more["errors"] = [fault.as_json() for fault in error.errors]
+    elif error.details and status != 500:
+        more["details"] = error.details
+    response = problem(status, error.code, error.title, error.message, **more)
+    if status == 503:
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    detail = _SENTENCES.get(status, error.description or error.name)
+    response = problem(status, _CODES.get(status, "http_error"), error.name, detail)
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    # The other outer door: nobody gets to see a trace, and the log has all of it.
+    log.exception("request_crashed", error=type(error).__name__)
+    words = "Something went wrong on our side. Quote the requestId when you tell us."
+    return problem(500, "internal_error", "Internal error", words)
+
+
+def register(app: Flask) -> None:
+    """Make every error of the app a problem document."""
+    app.register_error_handler(CoursewrightError, _ours)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)

@@ -103,7 +103,7 @@ def _ladder(op: Op, scope: Scope, year: int) -> list[Band]:
     if op in "+-" or year < 2:
         return _within(op, _TOPS[year], year)
     return [
-        replace(_band(op, product if op == "*" else quotient, left, right), tables=right != _LONG and right[-1] <= 12)
+        replace(_band(op, product if op == "*" else quotient, left, right), tables=right[-1] <= 12)
         for product, quotient, left, right in _FACTORS[year]
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from tasks.strategies.arithmetic_sums import Sum, figure
 
@@ -70,7 +71,7 @@ def _mistaken(one: Sum) -> list[tuple[int, str]]:
 def _mistaken_product(one: Sum) -> list[tuple[int, str]]:
     a, b = one.a, one.b
     slips = [
-        (a + b, f"This is {_plus(a, b)}. The sign × asks to multiply."),
+        (a + b, f"This is {Sum(a, '+', b).written}. The sign × asks to multiply."),
         ((a + 1) * b, f"This is {Sum(a + 1, '*', b).written}, one step too far in the table."),
         ((a - 1) * b, f"This is {Sum(a - 1, '*', b).written}, one step too short in the table."),
         (a * (b + 1), f"This is {Sum(a, '*', b + 1).written}. Look at the second number again."),
@@ -120,3 +121,12 @@ def _borrow_lost(one: Sum) -> list[tuple[int, str]]:
         return []
     words = "In one column the upper digit was taken from the lower one. Trade one from the column to the left first."
     return [(_columns(one.a, one.b, lambda x, y: abs(x - y)), words)]
+
+
+def _columns(a: int, b: int, together: Callable[[int, int], int]) -> int:
+    """Each column of two numbers from zero up put together by itself."""
+    total, place = 0, 1
+    while a or b:
+        total += together(a % 10, b % 10) * place
+        a, b, place = a // 10, b // 10, place * 10
+    return total

@@ -232,7 +232,8 @@ def scope_of(subject: str) -> Scope | None:
 def _spelled_out(subject: str) -> str:
     """The subject in lower case, its signs as words and its number words as figures."""
     text = re.sub(r"['’]s\b", "", subject.casefold())
-    if not re.search(r"[^\W\d_x]", text):  # nothing but signs: here a hyphen is a minus
+    if re.search(r"[-+−×✕*÷/]", text) and not re.search(r"[^\W\d_x]|\d", text):
+        # Nothing but signs: here a hyphen is a minus.
         text = text.replace("-", " minus ").replace("/", " divide ").replace("x", " multiply ")
     for sign, word in _SYMBOLS.items():
         text = text.replace(sign, word)

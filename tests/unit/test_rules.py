@@ -25,7 +25,7 @@ def found(drawn: dict[str, Any], limits: Limits | None = None) -> list[tuple[str
     return [(problem.path, problem.code, problem.severity) for problem in check(drawn, limits)]
 
 
-def of_item(limits: Limits | None = None, **changes: Any) -> list[tuple[str, str]]:
+def of_item(limits: Limits | None = None, /, **changes: Any) -> list[tuple[str, str]]:
     """What is found in a course of one changed options item."""
     return [(path, code) for path, code, _ in found(course(items=[option_item(0, **changes)]), limits)]
 
@@ -42,28 +42,10 @@ def option_items(texts: Sequence[str], **changes: Any) -> list[dict[str, Any]]:
     return [option_item(number, text=text, **changes) for number, text in enumerate(texts)]
 
 
-WORDS = [
-    "apple",
-    "river",
-    "stone",
-    "cloud",
-    "winter",
-    "garden",
-    "silver",
-    "mirror",
-    "candle",
-    "forest",
-    "bridge",
-    "window",
-    "pepper",
-    "rocket",
-    "island",
-    "market",
-    "button",
-    "saddle",
-    "turtle",
-    "violin",
-]
+WORDS = (
+    *("apple", "river", "stone", "cloud", "winter", "garden", "silver", "mirror", "candle", "forest"),
+    *("bridge", "window", "pepper", "rocket", "island", "market", "button", "saddle", "turtle", "violin"),
+)
 
 
 def distinct_items(count: int, **changes: Any) -> list[dict[str, Any]]:
@@ -167,7 +149,7 @@ class TestFilledIn:
     @pytest.mark.parametrize(
         "text",
         ["", "  ", "TODO", "todo.", "...", "…", "???", "[text]", "[insert question here]", "Lorem ipsum dolor sit amet",
-         "TBD", "[blank]", "TODO: ask about leaves [blank]", "Lorem ipsum [blank]", "xxx", "<your question>"],
+         "TBD", "[blank]", "TODO: ask about the sky [blank]", "Lorem ipsum [blank]", "xxx", "<your question>"],
     )  # fmt: skip
     def test_a_stem_that_is_empty_or_a_placeholder_is_unfilled(self, text: str) -> None:
         assert of_item(text=text) == [("items.0.text", "unfilled_text")]
@@ -248,7 +230,8 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         "pair",
-        [("5", "-5"), ("its", "it's"), ("3.5", "35"), ("C", "C++"), ("<", ">"), ("1/2", "12"), (",", ";"), ("3:15", "315")],
+        [("5", "-5"), ("its", "it's"), ("3.5", "35"), ("C", "C++"), ("<", ">"), ("1/2", "12"), (",", ";"),
+         ("3:15", "315")],
     )  # fmt: skip
     def test_signs_that_carry_meaning_make_options_different(self, pair: tuple[str, str]) -> None:
         assert of_item(options=["Rome", *pair]) == []
@@ -440,9 +423,9 @@ class TestLikeness:
         assert not self.alike(first, second)
 
     def test_the_same_story_with_other_numbers_is_another_exercise(self) -> None:
-        texts = [f"Ann has {count} apples and eats 2, so she has [blank] left." for count in (5, 8)]
         items = [
-            numeric_item(number, text=text, answer=count) for number, (text, count) in enumerate(zip(texts, (3, 6)))
+            numeric_item(number, text=f"Ann has {count} apples and eats 2, so she has [blank] left.", answer=count - 2)
+            for number, count in enumerate((5, 8))
         ]
         for item in items:
             del item["arithmetic"]
@@ -517,15 +500,15 @@ class TestLanguage:
         assert found(drawn, Limits(allowed_hard_words=frozenset())) == []
 
     def test_a_text_far_over_the_grade_is_an_error(self) -> None:
-        assert of_text("[SECTION:One]\n\n" + HARD * 5) == [("studyTexts.0.content", "reading_level", "error")]
+        assert of_text("[SECTION:One]\n\n" + HARD * 7) == [("studyTexts.0.content", "reading_level", "error")]
 
     @pytest.mark.parametrize(
         ("grade", "band", "severity"),
-        [("4", "9-12", "error"), ("6", "1", "warning"), (None, "Grades 6-8", "warning"), ("All", "Grade 4", "error"),
-         ("8", "1", None), (None, "everyone", None)],
+        [("3", "9-12", "error"), ("4", "1", "warning"), (None, "Grades 5-8", "warning"), ("All", "Grade 3", "error"),
+         ("6", "1", None), (None, "everyone", None)],
     )  # fmt: skip
     def test_the_distance_to_the_grade_decides(self, grade: str | None, band: str, severity: str | None) -> None:
-        # Flesch-Kincaid 7.2, between two grades below and above.
+        # Flesch-Kincaid 5.6.
         content = (
             "[SECTION:One]\n\n" + "The water in the ocean is warmed by the sun and rises up into the air as vapor. " * 7
         )
@@ -533,16 +516,16 @@ class TestLanguage:
         assert of_text(content, grade=grade, gradeBand=band) == expected
 
     def test_a_highest_level_replaces_the_grade_as_bound(self) -> None:
-        content = "[SECTION:One]\n\n" + HARD * 5
+        content = "[SECTION:One]\n\n" + HARD * 7
         assert of_text(content, Limits(max_reading_level=60)) == [("studyTexts.0.content", "reading_level", "warning")]
         easy = "[SECTION:One]\n\n" + EASY * 7
-        assert of_text(easy, Limits(max_reading_level=0.5), grade=None, gradeBand="all") == [
+        assert of_text(easy, Limits(max_reading_level=0.05), grade=None, gradeBand="all") == [
             ("studyTexts.0.content", "reading_level", "error")
         ]
 
     def test_short_texts_and_other_languages_are_not_judged(self) -> None:
-        assert of_text("[SECTION:One]\n\n" + HARD * 2) == []
-        assert of_text("[SECTION:One]\n\n" + HARD * 5, language="de") == []
+        assert of_text("[SECTION:One]\n\n" + HARD * 4) == []
+        assert of_text("[SECTION:One]\n\n" + HARD * 7, language="de") == []
 
     def test_headings_lists_tables_and_code_are_not_read_as_one_long_sentence(self) -> None:
         listed = "\n".join(f"- The {word} is small" for word in WORDS)
@@ -658,7 +641,7 @@ class TestHabits:
         for number, item in enumerate(items):
             item["correctIndex"] = 2 if number < favoured else number % 2
         expected = [("items", "key_position_bias", "warning")] if biased else []
-        assert found(course(items=items)) == expected
+        assert found(course(items=items, grade="9")) == expected
 
     def test_eleven_items_are_too_few_to_speak_of_bias(self) -> None:
         items = distinct_items(11, options=["aa", "bb", "cc", "dd"], correctIndex=0)
@@ -666,7 +649,8 @@ class TestHabits:
 
     @pytest.mark.parametrize(
         "text",
-        ["Which is NOT a plant? [blank]", "All of them are plants EXCEPT [blank].", "Which of these is not a plant? [blank]",
+        ["Which is NOT a plant? [blank]", "All of them are plants EXCEPT [blank].",
+         "Which of these is not a plant? [blank]",
          "Which animals don't fly? [blank]", "All birds fly except [blank]."],
     )  # fmt: skip
     def test_a_negative_question_is_a_warning(self, text: str) -> None:

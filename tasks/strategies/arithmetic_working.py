@@ -1,0 +1,138 @@
+"""The way to a result in one or two sentences, and a hint that leads onto that way without giving the result."""
+
+from __future__ import annotations
+
+from tasks.strategies.arithmetic_sums import Sum, figure, places
+
+
+def working(one: Sum) -> str:
+    """How the result is found."""
+    if one.below_zero:
+        return _working_below_zero(one)
+    return {"+": _adding, "-": _taking_away, "*": _multiplying, "/": _dividing}[one.op](one)
+
+
+def hint(one: Sum) -> str:
+    """A first step. Never holds the result."""
+    if one.below_zero:
+        return "Look at the signs first. Then work with the plain numbers."
+    a, b = one.a, one.b
+    if one.op == "+":
+        if one.carries:
+            return _make_ten(one) if one.largest <= 20 else "Add column by column. Mind what carries over."
+        return f"Start at {max(a, b)} and count on." if min(a, b) < 10 else "Add each column by itself."
+    if one.op == "-":
+        if one.carries and a > 20:
+            return "When a column has too few, trade one from the column to its left."
+        return f"Think: {b} plus how many makes {a}?" if b < 20 else "Take each column away by itself."
+    if one.op == "/":
+        return f"Think: how many times does {b} fit into {a}?"
+    if max(a, b) > 12:
+        large, small = max(a, b), min(a, b)
+        return f"Split {large} by its places and multiply each part by {small}."
+    return {
+        0: "How many are there in no groups at all?",
+        1: "How many are there in one group?",
+        2: f"Double {b}.",
+        3: f"Double {b}, then add {b} once more.",
+        4: f"Double {b}, then double again.",
+        5: f"Take half of 10 × {b}.",
+        9: f"Take 10 × {b}, then take away {b}.",
+        10: f"Think of {b} tens.",
+    }.get(a, f"Begin with 5 × {b}. Then add the {a - 5} groups that are missing.")
+
+
+def _make_ten(one: Sum) -> str:
+    large = max(one.a, one.b)
+    return f"Make ten first: how much does {large} need to reach 10?" if large < 10 else f"Start at {large} and count on."
+
+
+def _adding(one: Sum) -> str:
+    large, small, result = max(one.a, one.b), min(one.a, one.b), one.result
+    if small == 0:
+        return f"Adding 0 changes nothing, so {one.written} = {result}."
+    if large < 10 < result:
+        return f"Make ten first: {large} + {10 - large} = 10, and {result - 10} more makes {result}."
+    parts = places(small)
+    if len(parts) == 1:
+        return f"Start at {large} and go on by {small}: {large} + {small} = {result}."
+    return f"Add {small} part by part: {_chain(large, parts)}."
+
+
+def _taking_away(one: Sum) -> str:
+    if one.b == 0:
+        return f"Taking away 0 changes nothing, so {one.written} = {one.result}."
+    parts = places(one.b)
+    if len(parts) == 1:
+        return f"{one.result} + {one.b} = {one.a}, so {one.written} = {one.result}."
+    return f"Take {one.b} away part by part: {_chain(one.a, [-part for part in parts])}."
+
+
+def _chain(start: int, parts: list[int]) -> str:
+    """``345 + 200 = 545, 545 + 70 = 615``"""
+    steps = []
+    for part in parts:
+        steps.append(f"{start} {'+' if part > 0 else '−'} {abs(part)} = {start + part}")
+        start += part
+    return ", ".join(steps)
+
+
+def _multiplying(one: Sum) -> str:
+    a, b, result = one.a, one.b, one.result
+    if 0 in (a, b) or 1 in (a, b):
+        rule = "With no groups, or groups of none, there is nothing" if result == 0 else "One times a number is the number"
+        return f"{rule}, so {one.written} = {result}."
+    if max(a, b) <= 12:
+        return _from_table(a, b)
+    split, by = (a, b) if b < 10 or (a >= 10 and len(places(a)) > len(places(b))) else (b, a)
+    parts = places(split)
+    if len(parts) == 1:
+        zeros = len(str(split)) - 1
+        first = parts[0] // 10**zeros
+        if zeros == 0:
+            split, by, parts = by, split, places(by)
+            if len(parts) == 1:
+                zeros, first = len(str(split)) - 1, split // 10 ** (len(str(split)) - 1)
+        if len(parts) == 1:
+            return f"{first} × {by} = {first * by}. {split} is {first} with {_zeros(zeros)}, so {one.written} = {result}."
+    pieces = " and ".join(f"{part} × {by} = {part * by}" for part in parts)
+    return f"Split {split}: {pieces}. Together that makes {result}."
+
+
+def _zeros(count: int) -> str:
+    return "one zero at the end" if count == 1 else f"{count} zeros at the end"
+
+
+def _from_table(a: int, b: int) -> str:
+    if a <= 5:
+        return f"Add {b} {'twice' if a == 2 else f'{a} times'}: {' + '.join([str(b)] * a)} = {a * b}."
+    if a == 10:
+        return f"10 × {b} is {b} tens, and {b} tens make {10 * b}."
+    base = 10 if a > 10 else 5
+    rest = a - base
+    return f"{base} × {b} = {base * b} and {rest} × {b} = {rest * b}, and together that makes {a * b}."
+
+
+def _dividing(one: Sum) -> str:
+    a, b, result = one.a, one.b, one.result
+    parts = places(result)
+    if result <= 12 or len(parts) < 2:
+        return f"{result} × {b} = {a}, so {one.written} = {result}."
+    pieces = " and ".join(f"{part} × {b} = {part * b}" for part in parts)
+    return f"{pieces}, which together makes {a}. So {one.written} = {result}."
+
+
+def _working_below_zero(one: Sum) -> str:
+    a, b, result = one.a, one.b, one.result
+    if one.op in "*/":
+        if result > 0:
+            rule = "Two negative numbers give a positive result"
+        else:
+            rule = "One number is negative, so the result is negative"
+        return f"{rule}. {Sum(abs(a), one.op, abs(b)).written} = {abs(result)}, so {one.written} = {figure(result)}."
+    if one.op == "-" and b < 0:
+        return f"Taking away {figure(b)} is the same as adding {-b}. {Sum(a, '+', -b).written} = {figure(result)}."
+    if one.op == "+" and b < 0:
+        return f"Adding {figure(b)} is the same as taking away {-b}. {Sum(a, '-', -b).written} = {figure(result)}."
+    way = "up" if one.op == "+" else "down"
+    return f"Start at {figure(a)} and go {b} {way} on the number line. You reach {figure(result)}."

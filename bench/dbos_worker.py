@@ -6,11 +6,10 @@ import os
 import signal
 import threading
 
-from dbos import DBOS, Queue
+from dbos import DBOS
 
 QUEUE = "bench"
 WORKFLOW = "six_steps"
-queue = Queue(QUEUE, worker_concurrency=int(os.environ["BENCH_CONCURRENCY"]), polling_interval_sec=0.05)
 
 
 @DBOS.step()
@@ -35,6 +34,7 @@ def main() -> None:
         }
     )
     DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=int(os.environ["BENCH_CONCURRENCY"]), polling_interval_sec=0.05)
     print("ready", flush=True)
     stopped.wait()
     DBOS.destroy()

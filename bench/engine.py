@@ -56,7 +56,7 @@ def until(done: Callable[[], bool], what: str, within: float = 300) -> None:
     while not done():
         if time.monotonic() > limit:
             sys.exit(f"{what} did not finish within {within} s")
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def timed(jobs: int, send: Callable[[], None], done: Callable[[], int], what: str) -> float:
@@ -65,6 +65,7 @@ def timed(jobs: int, send: Callable[[], None], done: Callable[[], int], what: st
     began = time.monotonic()
     for _ in range(jobs):
         send()
+    print(f"    {what}: sent at {jobs / (time.monotonic() - began):.0f}/s")
     until(lambda: done() - before >= jobs, what)
     return jobs / (time.monotonic() - began)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from uuid import UUID
 
@@ -16,23 +17,43 @@ log = structlog.get_logger(__name__)
 
 
 class Bus:
-    """Wakes. When Redis is away, wakes are dropped at once for a few seconds instead of waiting for each one."""
+    """Wakes go out from a thread of their own, those that gather meanwhile in one go, so that no step waits for Redis.
+    When it is away, wakes are dropped for a few seconds instead of tried one by one."""
 
     def __init__(self, redis_url: str) -> None:
         self.client = Redis.from_url(
             redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=30, max_connections=64
         )
-        self._quiet_until = 0.0
+        self._waiting: dict[UUID, None] = {}
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
-    def wake(self, job_id: UUID, seq: int = 0) -> None:
-        """Tell whoever follows this job to read its events. Never raises, never waits long."""
-        if time.monotonic() < self._quiet_until:
-            return
-        try:
-            self.client.publish(JOB_CHANNEL, f"{job_id}:{seq}")
-        except RedisError as error:
-            self._quiet_until = time.monotonic() + _PAUSE_SECONDS
-            log.warning("wake_dropped", error=type(error).__name__)
+    def wake(self, job_id: UUID) -> None:
+        """Tell whoever follows this job to read its events. Returns at once and never raises."""
+        with self._lock:
+            self._waiting[job_id] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._send, name="wakes", daemon=True)
+                self._thread.start()
+        self._wanted.set()
+
+    def _send(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            with self._lock:
+                waiting, self._waiting = self._waiting, {}
+            try:
+                pipeline = self.client.pipeline(transaction=False)
+                for job_id in waiting:
+                    pipeline.publish(JOB_CHANNEL, str(job_id))
+                pipeline.execute()
+            except RedisError as error:
+                log.warning("wakes_dropped", count=len(waiting), error=type(error).__name__)
+                time.sleep(_PAUSE_SECONDS)
+                with self._lock:
+                    self._waiting.clear()
 
     def keep_once(self, name: str, value: str, seconds: int) -> None:
         """Keep a value that can be taken out once. Raises ``RedisError`` when Redis is away."""

@@ -31,6 +31,9 @@ def make_engine(database_url: str, *, name: str, pool_size: int = 8, ping: bool 
         pool_timeout=10,
         pool_pre_ping=ping,
         pool_use_lifo=True,
+        # The driver never opens a transaction by itself: one statement is one round trip, and transaction() says BEGIN.
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
         connect_args={"connect_timeout": 5, "application_name": f"coursewright-{name}", "keepalives_idle": 30},
     )
 
@@ -60,20 +63,26 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction over several statements. Keep it short, and never call the network inside."""
-        with _translated(), self.engine.begin() as connection:
+        with _translated(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
             transaction = Transaction(connection)
-            yield transaction
+            try:
+                yield transaction
+            except BaseException:
+                if not connection.invalidated:
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
         transaction.committed()
 
     @contextmanager
     def statement(self) -> Iterator[Transaction]:
         """A transaction of exactly one statement: it commits by itself, which saves two round trips."""
-        with _translated(), self._autocommit.connect() as connection:
+        with _translated(), self.engine.connect() as connection:
             transaction = Transaction(connection)
             yield transaction
         transaction.committed()

@@ -29,7 +29,7 @@ def upgrade(engine: Engine, to: str = "head") -> None:
     """Run the migrations that are missing, one deployment at a time.
 
     A migration waits at most a second for a lock on a table in use, so it fails instead of stopping everybody."""
-    with engine.connect() as connection:
+    with engine.execution_options(isolation_level="READ COMMITTED").connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET lock_timeout = '1s'"))
         connection.commit()

@@ -14,13 +14,13 @@ from schema.job import CourseRequest
 from schema.normalize import placed_options
 from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
-from tasks.strategies.arithmetic_bands import Band, drawn
+from tasks.strategies.arithmetic_bands import Band, any_sum, drawn
 from tasks.strategies.arithmetic_ladders import FIRST_YEAR_BELOW_ZERO, NOUNS, USUAL_YEAR, bands_for
 from tasks.strategies.arithmetic_slips import wrong_answers
 from tasks.strategies.arithmetic_subjects import Scope, scope_of
 from tasks.strategies.arithmetic_sums import Op, Sum, sum_of
 from tasks.strategies.arithmetic_texts import PARTS, example, lesson, text_id, title_of
-from tasks.strategies.arithmetic_words import Storyteller, scene_of, told
+from tasks.strategies.arithmetic_words import Storyteller, scene_of, tellable, told
 from tasks.strategies.arithmetic_working import hint, working
 from tasks.strategies.grades import school_year
 
@@ -135,16 +135,17 @@ def _slots(
     slots: list[Slot] = []
     infos: list[Problem] = []
     taken: set[Sum] = set()
+    stories = 0
+    admitted = tellable if story_share == 1 else any_sum
     storyteller = Storyteller(random.Random(f"{seed}:stories"))
     for at, band in enumerate(bands):
         group_id = _group_id(at, band)
-        clusters = drawn(band, wanted, taken, random.Random(f"{seed}:{group_id}"))
-        given, stories = 0, 0
+        clusters = drawn(band, wanted, taken, random.Random(f"{seed}:{group_id}"), admitted)
+        before = len(slots)
         for number, cluster in enumerate(clusters, start=1):
             for variant, one in zip(("1", "2", "3"), cluster, strict=False):
-                given += 1
                 # Where a third are stories, the last of every three is one; an unfit sum leaves it to the next.
-                due = int(given * story_share + 1e-9) > stories
+                due = int((len(slots) + 1) * story_share + 1e-9) > stories
                 story = storyteller.story(one) if due else None
                 stories += story is not None
                 slots.append(
@@ -159,6 +160,7 @@ def _slots(
                     }
                 )
             taken.update(cluster)
+        given = len(slots) - before
         if given < wanted:
             words = f"There are {given} different items for {band.name!r}, {wanted} were asked for."
             infos.append(Problem(f"groups.{group_id}", "fewer_items", words, "info"))

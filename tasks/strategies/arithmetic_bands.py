@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.strategies.arithmetic_sums import Op, Sum
@@ -53,12 +53,19 @@ class Band:
         return next(_candidates(self, 2000, random.Random(0)), None) is not None
 
 
-def drawn(band: Band, wanted: int, taken: set[Sum], draw: random.Random) -> list[list[Sum]]:
-    """At most ``wanted`` sums that are not in ``taken``, as clusters of up to three of the same kind, easy ones first.
-    Kinds take turns, and a + b never stands in one cluster with b + a."""
+def any_sum(one: Sum) -> bool:
+    """Admits every sum."""
+    return True
+
+
+def drawn(
+    band: Band, wanted: int, taken: set[Sum], draw: random.Random, only: Callable[[Sum], bool] = any_sum
+) -> list[list[Sum]]:
+    """At most ``wanted`` sums that ``only`` admits and that are not in ``taken``, as clusters of up to three of the same
+    kind, easy ones first. Kinds take turns, and a + b never stands in one cluster with b + a."""
     kinds: dict[Sum, object] = {}
     for kind, one in _candidates(band, 400 + 40 * wanted, draw):
-        if one not in taken:
+        if one not in taken and only(one):
             kinds.setdefault(one, kind)
     waiting: dict[object, list[Sum]] = {}
     for one in sorted(kinds, key={one: draw.random() + _TRIVIAL_LATER * one.trivial for one in kinds}.__getitem__):

@@ -78,7 +78,8 @@ _FACTORS: dict[int, tuple[tuple[str, str, Sequence[int], Sequence[int]], ...]] =
 def bands_for(scope: Scope, year: int) -> tuple[Band, ...]:
     """Where one operation is asked for, its bands from easy to hard; of several, one band each. An operation that has
     nothing to offer in this scope has no band."""
-    year = min(year, FIRST_YEAR_BELOW_ZERO - 1) if scope.whole else min(year, HIGHEST_YEAR)
+    stays_above_zero = scope.whole or scope.carry is not None
+    year = min(year, FIRST_YEAR_BELOW_ZERO - 1 if stays_above_zero else HIGHEST_YEAR)
     bands: list[Band] = []
     for op in scope.operations:
         *steps, joined = _ladder(op, scope, year)

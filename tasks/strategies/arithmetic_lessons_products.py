@@ -233,13 +233,13 @@ Find the sign before you divide, and write it down at once. Then only the sizes 
     ("checking", "any"): """\
 [SECTION:Turn it around]
 
-Multiplying undoes dividing. So you can use it to check. Multiply your result by the number you divided by. Then you must get back the first number.
+You can check with a times fact. Take your result. Multiply it by the number you divided by. Now you must get back the first number.
 
-Here is an example: {sum} = {r}. The check is {other}. It fits, so the result is right.
+Look at {sum} = {r}. The check is {other}. It fits. So the result is right.
 
 [SECTION:Guess first]
 
-Ask how large the result can be. When you share among more people, each gets less. So when you divide by a large number, the result is small. With a small number it is large.
+Guess how large the result can be. When more friends share, each one gets less. So a large number to divide by makes a small result. A small one makes a large result.
 
 [SECTION:Slips to watch for]
 

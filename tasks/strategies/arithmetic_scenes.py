@@ -2,7 +2,7 @@
 are at least 2, so every noun stands in the plural.
 
 In the texts: ``{name}`` and ``{other}`` are two people, ``{he} {He} {him} {his} {His}`` speak of the first, ``{it}`` is one
-of the words of ``its``, ``{a}`` and ``{b}`` are the numbers.
+of the words of ``its``, ``{place}`` and ``{place2}`` are made-up towns, ``{a}`` and ``{b}`` are the numbers.
 """
 
 from __future__ import annotations
@@ -83,29 +83,31 @@ _ADDITION = (
     Scene("steps", "+", (300, 20_000), (300, 20_000), _ANY, "Both walks count, so add.", (
         "{name} walks {a} steps before lunch and {b} steps after lunch. That day {he} walks [blank] steps.",
     )),
-    Scene("visits", "+", (20, 90_000), (20, 90_000), _ANY, "People of both times count, so add.", (
+    Scene("visits", "+", (20, 90_000), (20, 90_000), _ANY, "Both amounts count, so add.", (
         "On Saturday {a} people visit the {it}. On Sunday {b} people visit it. In the two days it has [blank] visitors.",
-        "The {it} sells {a} tickets in May and {b} tickets in June. In both months it sells [blank] tickets.",
+        "The {it} in {place} sells {a} tickets in May and {b} tickets in June. In both months it sells [blank] tickets.",
     ), _SIGHTS),
     Scene("books", "+", (50, 90_000), (50, 90_000), _ANY, "Both kinds count, so add.", (
-        "A library has {a} books for adults and {b} books for children. It has [blank] books in all.",
-        "An old house keeps {a} letters and {b} photos from long ago. That makes [blank] letters and photos.",
-    )),
+        "The library in {place} has {a} books for adults and {b} books for children. It has [blank] books in all.",
+        "The museum in {place} keeps {a} letters and {b} photos from long ago. That makes [blank] letters and photos.",
+        "A web page on {it} gets {a} visits in its first year and {b} in the next. So far it has had [blank] visits.",
+    ), ("planets", "cooking", "old trains", "birds", "chess", "gardening", "whales", "drumming", "bridges")),
     Scene("towns", "+", (200, 90_000), (200, 90_000), _ANY, "Both places count, so add.", (
-        "One town has {a} people. The next town has {b} people. Together the two towns have [blank] people.",
-        "In the north of a town {a} people vote. In the south {b} people vote. In all, [blank] people vote.",
+        "{place} has {a} people. The next town, {place2}, has {b} people. Together the two towns have [blank] people.",
+        "In the north of {place} {a} people vote. In the south {b} people vote. In all, [blank] people vote.",
+        "A music fest in {place} draws {a} people on its first day and {b} on its last. That makes [blank] people.",
     )),
-    Scene("output", "+", (50, 90_000), (50, 90_000), _ANY, "Both weeks count, so add.", (
+    Scene("output", "+", (50, 90_000), (50, 90_000), _ANY, "Both amounts count, so add.", (
         "A factory makes {a} {it} in one week and {b} in the next. In the two weeks it makes [blank] {it}.",
         "A shop orders {a} {it} in spring and {b} {it} in the fall. It orders [blank] {it} in all.",
     ), _MADE),
     Scene("trees", "+", (30, 90_000), (30, 90_000), _ANY, "All the trees count, so add.", (
-        "A forest has {a} oak trees and {b} pine trees. That makes [blank] trees.",
-        "Workers plant {a} young trees in spring and {b} in the fall. In the whole year they plant [blank] trees.",
-    )),
+        "The forest near {place} has {a} {it} trees and {b} other trees. That makes [blank] trees.",
+        "In {place} workers plant {a} young {it} trees in spring and {b} in the fall. In all they plant [blank] trees.",
+    ), ("oak", "pine", "beech", "maple", "birch", "cedar", "olive", "willow")),
     Scene("mail", "+", (30, 90_000), (30, 90_000), _ANY, "The mail of both days counts, so add.", (
-        "A post office sorts {a} letters on Monday and {b} on Tuesday. In these two days it sorts [blank] letters.",
-    )),
+        "The post office in {place} sorts {a} {it} on Monday and {b} on Tuesday. In these two days it sorts [blank] {it}.",
+    ), ("letters", "parcels", "postcards", "small packets", "magazines")),
 )  # fmt: skip
 
 _SUBTRACTION = (
@@ -128,9 +130,11 @@ _SUBTRACTION = (
         "A book has {a} pages. {name} has read {b} of them. There are still [blank] pages to read.",
     )),
     Scene("spend", "-", (10, 900), (2, 880), _ANY, "The price is taken from the money, so subtract.", (
-        "{name} has {a} dollars and spends {b} dollars on presents. {He} has [blank] dollars left.",
-        "A train trip costs {a} dollars. {name} has saved {b} dollars for it. {He} still needs [blank] dollars.",
-    )),
+        "{name} has {a} dollars and spends {b} dollars on {it}. {He} has [blank] dollars left.",
+    ), ("presents", "books", "new shoes", "paint", "food", "tools", "plants")),
+    Scene("save-up", "-", (20, 900), (2, 880), _ANY, "The question is how much is missing, so subtract.", (
+        "A {it} costs {a} dollars. {name} has saved {b} dollars for it. {He} still needs [blank] dollars.",
+    ), _WISHES),
     Scene("trip", "-", (20, 3000), (3, 2900), _ANY, "Part of the way is done, so subtract.", (
         "A trip is {a} kilometers long. After {b} kilometers the {it} makes a stop. There are still [blank] kilometers to go.",
     ), ("bus", "truck driver", "family", "ship", "cyclist")),
@@ -138,27 +142,33 @@ _SUBTRACTION = (
         "A {it} has {a} seats. Tonight {b} of them are taken. So [blank] seats are free.",
     ), ("theater", "concert hall", "movie house", "circus tent")),
     Scene("stadium", "-", (3000, 90_000), (500, 90_000), _ANY, "Some seats are taken, so subtract.", (
-        "A stadium has {a} seats. For today's game {b} of them are sold. So [blank] seats are not sold yet.",
+        "The stadium in {place} has {a} seats. For today's game {b} of them are sold. There are [blank] seats left to sell.",
+        "For a concert in {place} there are {a} tickets. On the first day {b} are sold. Then [blank] tickets are left.",
     )),
     Scene("peaks", "-", (300, 8800), (100, 8700), _ANY, "The question is how much higher, so subtract.", (
         "One mountain is {a} meters high. Another is {b} meters high. The first is [blank] meters higher.",
+        "{name} climbs a peak of {a} meters. {other} climbs one of {b} meters. {name} gets [blank] meters higher.",
     )),
-    Scene("loans", "-", (100, 90_000), (10, 89_000), _ANY, "Some books are away, so subtract.", (
-        "A library owns {a} books. Today {b} of them are lent out. So [blank] books are in the library.",
+    Scene("loans", "-", (100, 90_000), (10, 89_000), _ANY, "The question is what is left or missing, so subtract.", (
+        "The library in {place} owns {a} books. Today {b} of them are lent out. So [blank] books are in the library.",
+        "A game club in {place} hopes for {a} points this year. By June it has {b}. It still needs [blank] points.",
     )),
     Scene("order", "-", (100, 90_000), (20, 89_000), _ANY, "Some are made already, so subtract.", (
         "A factory must make {a} {it}. So far it has made {b}. It still has to make [blank] {it}.",
-        "A store has {a} {it}. It sells {b} of them in a month. Then [blank] {it} are left.",
+    ), _MADE),
+    Scene("stock", "-", (100, 90_000), (20, 89_000), _ANY, "Some are sold, so subtract.", (
+        "A store in {place} has {a} {it}. It sells {b} of them in a month. Then [blank] {it} are left.",
     ), _MADE),
     Scene("people", "-", (500, 90_000), (100, 89_000), _ANY, "The question is how many more, so subtract.", (
-        "One town has {a} people. Its neighbor has {b} people. The first town has [blank] more people.",
+        "{place} has {a} people. {place2} has {b} people. So {place} has [blank] more people than {place2}.",
+        "This year {a} people came to the fair in {place}. Last year {b} came. This year [blank] more people came.",
     )),
     Scene("storm", "-", (60, 90_000), (5, 89_000), _ANY, "Some trees fall, so subtract.", (
-        "A forest has {a} trees. A storm brings down {b} of them. After the storm [blank] trees still stand.",
-    )),
+        "The forest near {place} has {a} {it} trees. A storm brings down {b}. Then [blank] {it} trees still stand.",
+    ), ("oak", "pine", "beech", "maple", "birch", "cedar", "spruce", "willow")),
     Scene("tank", "-", (40, 90_000), (5, 89_000), _ANY, "Water is used up, so subtract.", (
-        "A tank holds {a} liters of water. A farmer uses {b} liters. Now the tank holds [blank] liters.",
-    )),
+        "A tank holds {a} liters of {it}. {name} uses {b} liters. Now the tank holds [blank] liters of {it}.",
+    ), ("water", "milk", "oil", "rain water", "fuel")),
 )  # fmt: skip
 
 _MULTIPLICATION = (
@@ -167,9 +177,9 @@ _MULTIPLICATION = (
         "{name} has {a} jars. There are {b} {it} in each jar. In all {he} has [blank] {it}.",
     ), _KEPT),
     Scene("rows", "*", (2, 60), (2, 60), _ANY, "There are equal rows, so multiply.", (
-        "A hall has {a} rows of chairs with {b} chairs in each row. It has [blank] chairs in all.",
+        "The hall in {place} has {a} rows of chairs with {b} chairs in each row. It has [blank] chairs in all.",
         "{name} plants {a} rows of beans with {b} plants in each row. {He} plants [blank] bean plants.",
-        "A wall has {a} rows of tiles. There are {b} tiles in each row. The wall has [blank] tiles.",
+        "A wall in {name}'s home has {a} rows of tiles with {b} tiles in each row. The wall has [blank] tiles.",
     )),
     Scene("tickets", "*", (2, 40), (2, 90), _ANY, "Every ticket costs the same, so multiply.", (
         "A ticket for the {it} costs {b} dollars. A group buys {a} tickets and pays [blank] dollars.",
@@ -186,36 +196,37 @@ _MULTIPLICATION = (
     ), _BAKED),
     Scene("savings", "*", (2, 52), (2, 60), _ANY, "Every week brings the same, so multiply.", (
         "{name} saves {b} dollars every week. After {a} weeks {he} has saved [blank] dollars.",
-    )),
+        "{name} pays {b} dollars a week for {it}. In {a} weeks {he} pays [blank] dollars.",
+    ), ("piano lessons", "judo class", "the bus", "swimming", "school lunch", "dance class")),
     Scene("teams", "*", (2, 30), (2, 15), _ANY, "Every team is the same size, so multiply.", (
-        "At a sports day there are {a} teams of {b} children. So [blank] children take part.",
-    )),
+        "At the {it} day in {place} there are {a} teams of {b} children. So [blank] children take part.",
+    ), ("sports", "chess", "robot", "soccer", "swimming", "music")),
     Scene("buses", "*", (2, 40), (8, 80), _ANY, "Every bus carries the same, so multiply.", (
-        "A school trip needs {a} full buses. Each bus carries {b} people. So [blank] people go on the trip.",
+        "The trip to {place} needs {a} full buses. Each bus carries {b} people. So [blank] people go on the trip.",
     )),
     Scene("machine", "*", (10, 999), (2, 99), _ANY, "Every hour brings the same, so multiply.", (
         "A machine makes {a} {it} in an hour. In {b} hours it makes [blank] {it}.",
     ), _MADE),
     Scene("blocks", "*", (50, 999), (4, 99), _ANY, "Every block is the same size, so multiply.", (
-        "A stadium has {b} blocks with {a} seats in each block. The stadium has [blank] seats.",
+        "The stadium in {place} has {b} blocks with {a} seats in each block. It has [blank] seats.",
     )),
     Scene("tower", "*", (10, 200), (3, 99), _ANY, "Every floor is the same, so multiply.", (
-        "A tower has {b} floors with {a} windows on each floor. It has [blank] windows.",
-    )),
+        "A tower in {place} has {b} floors with {a} {it} on each floor. It has [blank] {it}.",
+    ), ("windows", "lamps", "desks", "chairs", "wall tiles")),
     Scene("crates", "*", (10, 300), (2, 99), _ANY, "Every crate holds the same, so multiply.", (
         "A farm fills {b} crates with {a} {it} each. It packs [blank] {it}.",
     ), _CROPS),
     Scene("copies", "*", (20, 999), (2, 99), _ANY, "Every copy has the same pages, so multiply.", (
-        "A printer makes {b} copies of a book with {a} pages. It prints [blank] pages in all.",
-    )),
+        "A printer makes {b} copies of a book on {it}. Each copy has {a} pages. It prints [blank] pages in all.",
+    ), ("planets", "cooking", "old trains", "birds", "chess", "whales", "bridges")),
     Scene("shows", "*", (20, 999), (2, 99), _ANY, "Every show brings the same, so multiply.", (
-        "A theater sells {a} tickets for each show. After {b} shows it has sold [blank] tickets.",
-    )),
+        "The {it} in {place} sells {a} tickets for each show. After {b} shows it has sold [blank] tickets.",
+    ), ("theater", "circus", "puppet stage", "opera", "ice show")),
     Scene("schools", "*", (20, 999), (2, 99), _ANY, "Every school gets the same, so multiply.", (
-        "A city buys {a} new books for each of its {b} schools. It buys [blank] books.",
-    )),
+        "The city of {place} buys {a} {it} for each of its {b} schools. It buys [blank] {it}.",
+    ), ("new books", "chairs", "pencils", "young plants", "sheets of paper")),
     Scene("flights", "*", (40, 600), (2, 99), _ANY, "Every flight carries the same, so multiply.", (
-        "A plane carries {a} people on each flight. On {b} full flights it carries [blank] people.",
+        "A plane to {place} carries {a} people on each flight. On {b} full flights it carries [blank] people.",
     )),
 )  # fmt: skip
 
@@ -228,12 +239,12 @@ _DIVISION = (
         "A baker packs {a} {it} into bags of {b}. The baker fills [blank] bags.",
     ), _BAKED),
     Scene("set-up", "/", (6, 900), (2, 40), _ANY, "Equal rows ask to divide.", (
-        "A class sets up {a} chairs in {b} equal rows. Each row has [blank] chairs.",
+        "{name}'s class sets up {a} {it} in {b} equal rows. Each row has [blank] {it}.",
         "{name} plants {a} tulips in {b} equal rows. There are [blank] tulips in each row.",
-    )),
+    ), ("chairs", "desks", "flags", "candles")),
     Scene("teams", "/", (4, 300), (2, 15), _ANY, "Equal teams ask to divide.", (
-        "At a sports day {a} children form teams of {b}. They form [blank] teams.",
-    )),
+        "At the {it} day in {place} {a} children form teams of {b}. They form [blank] teams.",
+    ), ("sports", "chess", "robot", "soccer", "swimming", "music")),
     Scene("cost", "/", (4, 3000), (2, 60), (2, 90), "Equal prices ask to divide.", (
         "A group pays {a} dollars for {b} tickets to the {it}. All tickets cost the same. One ticket costs [blank] dollars.",
     ), _SIGHTS),
@@ -256,20 +267,20 @@ _DIVISION = (
         "In {b} hours a machine makes {a} {it}, the same number every hour. In one hour it makes [blank] {it}.",
     ), _MADE),
     Scene("blocks", "/", (200, 99_000), (4, 99), (20, 5000), "Equal blocks ask to divide.", (
-        "A stadium has {a} seats in {b} equal blocks. Each block has [blank] seats.",
+        "The stadium in {place} has {a} seats in {b} equal blocks. Each block has [blank] seats.",
     )),
     Scene("schools", "/", (20, 99_000), (2, 99), _ANY, "Equal shares ask to divide.", (
-        "A city shares {a} new books equally among its {b} schools. Each school gets [blank] books.",
-    )),
+        "The city of {place} shares {a} {it} equally among {b} schools. Each school gets [blank] {it}.",
+    ), ("new books", "chairs", "pencils", "young plants", "sheets of paper")),
     Scene("shelves", "/", (40, 99_000), (5, 99), _ANY, "Equal groups ask to divide.", (
-        "A library puts {a} books on shelves, {b} on each shelf. It fills [blank] shelves.",
-    )),
+        "A shop in {place} puts {a} {it} on shelves, {b} on each shelf. It fills [blank] shelves.",
+    ), ("books", "cans", "jars", "games", "bottles")),
     Scene("shows", "/", (40, 99_000), (2, 99), (10, 3000), "The same for every show asks to divide.", (
-        "For {b} shows a theater sells {a} tickets, the same number for each. For one show it sells [blank] tickets.",
-    )),
+        "For {b} shows the {it} in {place} sells {a} tickets, the same number for each. For one show it sells [blank].",
+    ), ("theater", "circus", "puppet stage", "opera", "ice show")),
     Scene("copies", "/", (40, 99_000), (2, 99), (8, 1200), "Equal copies ask to divide.", (
-        "A printer needs {a} pages for {b} copies of one book. One copy has [blank] pages.",
-    )),
+        "A printer needs {a} pages for {b} copies of one book on {it}. Each copy has [blank] pages.",
+    ), ("planets", "cooking", "old trains", "birds", "chess", "whales", "bridges")),
 )  # fmt: skip
 
 _NUMBER_LINE = (

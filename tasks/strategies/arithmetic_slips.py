@@ -8,8 +8,6 @@ from collections.abc import Callable
 from tasks.strategies.arithmetic_sums import Sum, figure
 
 DISTRACTORS = 3
-#: Beside these two, one near miss stands among the wrong answers, so that the key is not the odd one out.
-_SLIPS_SHOWN = 2
 
 
 def wrong_answers(one: Sum, draw: random.Random) -> list[tuple[int, str]]:
@@ -20,7 +18,9 @@ def wrong_answers(one: Sum, draw: random.Random) -> list[tuple[int, str]]:
     draw.shuffle(near)
     far_off = _usable(one, [(one.result + off, _counted(off)) for off in (1, -1, 2, -2, 3, 4)])
     chosen: dict[int, str] = {}
-    for value, reason in [*slips[:_SLIPS_SHOWN], *near, *slips[_SLIPS_SHOWN:], *far_off]:
+    # One or two slips stand beside near misses, so that the key is not the odd one out.
+    shown = draw.choice((1, 2))
+    for value, reason in [*slips[:shown], *near, *slips[shown:], *far_off]:
         if len(chosen) < DISTRACTORS:
             chosen.setdefault(value, reason)
     return list(chosen.items())
@@ -40,11 +40,8 @@ def _near(one: Sum) -> list[tuple[int, str]]:
 
 
 def _counted(off: int) -> str:
-    if abs(off) == 10:
-        return f"This is ten too {'many' if off > 0 else 'few'}. Look at the tens once more."
-    if abs(off) == 100:
-        return f"This is one hundred too {'many' if off > 0 else 'few'}. Look at the hundreds once more."
-    return f"This is {abs(off)} too {'many' if off > 0 else 'few'}. Work it out once more."
+    column = {10: "Look at the tens once more.", 100: "Look at the hundreds once more."}
+    return f"This is {abs(off)} too {'large' if off > 0 else 'small'}. {column.get(abs(off), 'Work it out once more.')}"
 
 
 def _digits_swapped(one: Sum) -> list[tuple[int, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tasks.strategies.arithmetic_sums import Sum, figure, places
 
+_TIMES = {2: "twice", 3: "three times", 4: "four times", 5: "five times"}
+
 
 def working(one: Sum) -> str:
     """How the result is found."""
@@ -105,7 +107,7 @@ def _zeros(count: int) -> str:
 
 def _from_table(a: int, b: int) -> str:
     if a <= 5:
-        return f"Add {b} {'twice' if a == 2 else f'{a} times'}: {' + '.join([str(b)] * a)} = {a * b}."
+        return f"Add {b} {_TIMES[a]}: {' + '.join([str(b)] * a)} = {a * b}."
     if a == 10:
         return f"10 × {b} is {b} tens, and {b} tens make {10 * b}."
     base = 10 if a > 10 else 5

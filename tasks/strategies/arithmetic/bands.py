@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.strategies.arithmetic_sums import Op, Sum
+from tasks.strategies.arithmetic.sums import Op, Sum
 
 LARGEST_CLUSTER = 3
 _SMALL_ENOUGH_TO_LIST = 12_000
@@ -61,8 +61,8 @@ def any_sum(one: Sum) -> bool:
 def drawn(
     band: Band, wanted: int, taken: set[Sum], draw: random.Random, only: Callable[[Sum], bool] = any_sum
 ) -> list[list[Sum]]:
-    """At most ``wanted`` sums that ``only`` admits and that are not in ``taken``, as clusters of up to three of the same
-    kind, easy ones first. Kinds take turns, and a + b never stands in one cluster with b + a."""
+    """At most ``wanted`` sums that ``only`` admits and that are not in ``taken``, as clusters of up to three of the
+    same kind, easy ones first. Kinds take turns, and a + b never stands in one cluster with b + a."""
     kinds: dict[Sum, object] = {}
     for kind, one in _candidates(band, 400 + 40 * wanted, draw):
         if one not in taken and only(one):

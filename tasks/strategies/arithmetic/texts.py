@@ -1,17 +1,26 @@
 """Choosing and filling the study texts of an arithmetic course: per operation what it means, how to work it out, and
-how to check oneself."""
+how to check oneself.
+
+The texts stand in the ``lessons_`` modules by part and style. Styles: ``ten`` within 10, ``twenty`` within 20,
+``columns`` for longer numbers; ``facts`` for tables, ``parts`` for longer numbers; ``signed`` below zero; ``any`` for
+all that have no text of their own. In them ``{a} {b} {r}`` are an example and its result, ``{sum}`` is the example as
+it is written, ``{working}`` the way to its result, ``{other}`` the sum that checks it. Lines of a paragraph are joined.
+"""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
-from tasks.strategies.arithmetic_bands import Band, drawn
-from tasks.strategies.arithmetic_ladders import NOUNS
-from tasks.strategies.arithmetic_lessons_products import DIVISION, MULTIPLICATION
-from tasks.strategies.arithmetic_lessons_sums import ADDITION, SUBTRACTION
-from tasks.strategies.arithmetic_sums import Op, Sum, figure
-from tasks.strategies.arithmetic_working import working
+from tasks.strategies.arithmetic.bands import Band, drawn
+from tasks.strategies.arithmetic.ladders import NOUNS
+from tasks.strategies.arithmetic.lessons_addition import ADDITION
+from tasks.strategies.arithmetic.lessons_division import DIVISION
+from tasks.strategies.arithmetic.lessons_multiplication import MULTIPLICATION
+from tasks.strategies.arithmetic.lessons_subtraction import SUBTRACTION
+from tasks.strategies.arithmetic.sums import Op, Sum, figure
+from tasks.strategies.arithmetic.working import working
 
 PARTS = ("meaning", "working", "checking")
 _LESSONS: dict[Op, dict[tuple[str, str], str]] = {
@@ -58,20 +67,22 @@ def lesson(part: str, one: Sum) -> str:
     """The study text on ``part``, with ``one`` as its example. ``[SECTION:Title]`` markers, no pictures."""
     texts = _LESSONS[one.op]
     style = _style(one)
-    if (part, style) not in texts:
-        style = "signed" if style == "signed" and (part, "signed") in texts else "any"
-    return texts[part, style].format_map(
-        {
-            "a": figure(one.a),
-            "b": figure(one.b),
-            "r": figure(one.result),
-            "large": max(one.a, one.b),
-            "small": min(one.a, one.b),
-            "sum": one.written,
-            "working": working(one),
-            "other": _check_of(one),
-        }
-    ).strip()
+    words = {
+        "a": figure(one.a),
+        "b": figure(one.b),
+        "r": figure(one.result),
+        "large": figure(max(one.a, one.b)),
+        "small": figure(min(one.a, one.b)),
+        "sum": one.written,
+        "working": working(one),
+        "other": _check_of(one),
+    }
+    return _unwrapped(texts[part, style if (part, style) in texts else "any"]).format_map(words)
+
+
+def _unwrapped(text: str) -> str:
+    """Paragraphs and entries of lists on one line each."""
+    return re.sub(r"(?<!\n)\n(?!\n|- |\d+\. )\s*", " ", text.strip())
 
 
 def _style(one: Sum) -> str:

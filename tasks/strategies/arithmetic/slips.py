@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tasks.strategies.arithmetic_sums import Sum, figure
+from tasks.strategies.arithmetic.sums import Sum, figure
 
 DISTRACTORS = 3
 

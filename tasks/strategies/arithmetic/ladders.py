@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.strategies.arithmetic_bands import Band
-from tasks.strategies.arithmetic_subjects import Scope
-from tasks.strategies.arithmetic_sums import Op
+from tasks.strategies.arithmetic.bands import Band
+from tasks.strategies.arithmetic.subjects import Scope
+from tasks.strategies.arithmetic.sums import Op
 
 #: A request that names no school year is taken to be for this one.
 USUAL_YEAR, FIRST_YEAR_BELOW_ZERO, HIGHEST_YEAR = 3, 7, 12

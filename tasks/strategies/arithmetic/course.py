@@ -9,24 +9,23 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from schema.course import Item, Objective, StudyText
+from schema.course import Item, Objective, StudyText, Variant
 from schema.job import CourseRequest
-from schema.normalize import placed_options
 from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
-from tasks.strategies.arithmetic_bands import Band, any_sum, drawn
-from tasks.strategies.arithmetic_ladders import FIRST_YEAR_BELOW_ZERO, NOUNS, USUAL_YEAR, bands_for
-from tasks.strategies.arithmetic_slips import wrong_answers
-from tasks.strategies.arithmetic_subjects import Scope, scope_of
-from tasks.strategies.arithmetic_sums import Op, Sum, sum_of
-from tasks.strategies.arithmetic_texts import PARTS, example, lesson, text_id, title_of
-from tasks.strategies.arithmetic_words import Storyteller, scene_of, tellable, told
-from tasks.strategies.arithmetic_working import hint, working
+from tasks.strategies.arithmetic.bands import Band, any_sum, drawn
+from tasks.strategies.arithmetic.items import item_at
+from tasks.strategies.arithmetic.ladders import FIRST_YEAR_BELOW_ZERO, NOUNS, USUAL_YEAR, bands_for
+from tasks.strategies.arithmetic.subjects import Scope, scope_of
+from tasks.strategies.arithmetic.sums import Op, Sum, sum_of
+from tasks.strategies.arithmetic.texts import PARTS, example, lesson, text_id, title_of
+from tasks.strategies.arithmetic.words import Storyteller, tellable
 from tasks.strategies.grades import school_year
 
 #: From this school year on, a third of the items are word problems.
 FIRST_YEAR_WITH_STORIES = 2
 _STORY_SHARE = 1 / 3
+_VARIANTS: tuple[Variant, ...] = ("1", "2", "3")
 
 
 def operations_for(subject: str) -> list[Op]:
@@ -81,7 +80,7 @@ def fill_group(plan: Skeleton, request: CourseRequest, group_id: str, course_id:
     items: list[Item] = []
     for slot in plan["slots"]:
         if slot["groupId"] == group_id:
-            item = _item(slot, course_id, random.Random(f"{seed}:{slot['ref']}"))
+            item = item_at(slot, course_id, random.Random(f"{seed}:{slot['ref']}"))
             if texts := related.get(slot["learningObjectiveId"]):
                 item["relatedStudyTextIds"] = texts
             items.append(item)
@@ -135,35 +134,29 @@ def _slots(
     slots: list[Slot] = []
     infos: list[Problem] = []
     taken: set[Sum] = set()
-    stories = 0
-    admitted = tellable if story_share == 1 else any_sum
-    storyteller = Storyteller(random.Random(f"{seed}:stories"))
+    storyteller = Storyteller(random.Random(f"{seed}:stories"), story_share)
     for at, band in enumerate(bands):
-        group_id = _group_id(at, band)
-        clusters = drawn(band, wanted, taken, random.Random(f"{seed}:{group_id}"), admitted)
-        before = len(slots)
+        draw = random.Random(f"{seed}:{_group_id(at, band)}")
+        clusters = drawn(band, wanted, taken, draw, tellable if story_share == 1 else any_sum)
+        taken.update(one for cluster in clusters for one in cluster)
         for number, cluster in enumerate(clusters, start=1):
-            for variant, one in zip(("1", "2", "3"), cluster, strict=False):
-                # Where a third are stories, the last of every three is one; an unfit sum leaves it to the next.
-                due = int((len(slots) + 1) * story_share + 1e-9) > stories
-                story = storyteller.story(one) if due else None
-                stories += story is not None
+            for variant, one in zip(_VARIANTS, cluster, strict=False):
+                story = storyteller.next_story(one)
                 slots.append(
                     {
                         "id": len(slots),
-                        "groupId": group_id,
-                        "clusterId": f"{group_id}-{number}",
+                        "groupId": _group_id(at, band),
+                        "clusterId": f"{_group_id(at, band)}-{number}",
                         "variant": variant,
                         "mode": request["mode"],
                         "ref": one.ref if story is None else f"{one.ref} {story}",
                         "learningObjectiveId": _objective(at, band)["id"],
                     }
                 )
-            taken.update(cluster)
-        given = len(slots) - before
+        given = sum(map(len, clusters))
         if given < wanted:
             words = f"There are {given} different items for {band.name!r}, {wanted} were asked for."
-            infos.append(Problem(f"groups.{group_id}", "fewer_items", words, "info"))
+            infos.append(Problem(f"groups.{_group_id(at, band)}", "fewer_items", words, "info"))
     return slots, infos
 
 
@@ -187,29 +180,3 @@ def _text_slots(
         return slots, []
     words = f"There are {len(slots)} study texts on this subject, {wanted} were asked for."
     return slots, [Problem("studyTexts", "fewer_study_texts", words, "info")]
-
-
-def _item(slot: Slot, course_id: str, draw: random.Random) -> Item:
-    """The item of one place. A ``ref`` is a sum, followed by scene and telling when it is a word problem."""
-    a, op, b, *story = slot["ref"].split()
-    one = sum_of(a, op, b)
-    scene = scene_of(story[0]) if story else None
-    item: Item = {
-        "id": slot["id"],
-        "groupId": slot["groupId"],
-        "clusterId": slot["clusterId"],
-        "variant": slot["variant"],
-        "mode": slot["mode"],
-        "text": told(scene, one, int(story[1])) if scene else f"{one.written} = [blank]",
-        "hint": f"In signs, the story asks for {one.written}." if scene else hint(one),
-        "explain": f"{scene.why} {working(one)}" if scene else working(one),
-        "learningObjectiveId": slot["learningObjectiveId"],
-        "arithmetic": {"a": one.a, "b": one.b, "op": one.op, "expected": one.result},
-    }
-    if slot["mode"] == "numeric":
-        item["answer"] = one.result
-        return item
-    reasons = {str(value): reason for value, reason in wrong_answers(one, draw)}
-    item["options"], item["correctIndex"] = placed_options(course_id, slot["id"], str(one.result), list(reasons))
-    item["wrongExplanations"] = reasons
-    return item

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.strategies.arithmetic_sums import Sum, figure, places
+from tasks.strategies.arithmetic.sums import Sum, figure, places
 
 _TIMES = {2: "twice", 3: "three times", 4: "four times", 5: "five times"}
 
@@ -46,7 +46,9 @@ def hint(one: Sum) -> str:
 
 def _make_ten(one: Sum) -> str:
     large = max(one.a, one.b)
-    return f"Make ten first: how much does {large} need to reach 10?" if large < 10 else f"Start at {large} and count on."
+    if large >= 10:
+        return f"Start at {large} and count on."
+    return f"Make ten first: how much does {large} need to reach 10?"
 
 
 def _adding(one: Sum) -> str:
@@ -81,28 +83,19 @@ def _chain(start: int, parts: list[int]) -> str:
 
 def _multiplying(one: Sum) -> str:
     a, b, result = one.a, one.b, one.result
-    if 0 in (a, b) or 1 in (a, b):
-        rule = "With no groups, or groups of none, there is nothing" if result == 0 else "One times a number is the number"
-        return f"{rule}, so {one.written} = {result}."
+    if result == 0:
+        return f"With no groups, or groups of none, there is nothing, so {one.written} = 0."
+    if 1 in (a, b):
+        return f"One times a number is the number, so {one.written} = {result}."
     if max(a, b) <= 12:
         return _from_table(a, b)
-    split, by = (a, b) if b < 10 or (a >= 10 and len(places(a)) > len(places(b))) else (b, a)
+    split, by = (a, b) if len(places(a)) > len(places(b)) or b < 10 <= a else (b, a)
     parts = places(split)
-    if len(parts) == 1:
-        zeros = len(str(split)) - 1
-        first = parts[0] // 10**zeros
-        if zeros == 0:
-            split, by, parts = by, split, places(by)
-            if len(parts) == 1:
-                zeros, first = len(str(split)) - 1, split // 10 ** (len(str(split)) - 1)
-        if len(parts) == 1:
-            return f"{first} × {by} = {first * by}. {split} is {first} with {_zeros(zeros)}, so {one.written} = {result}."
+    if len(parts) == 1:  # only zeros follow the first digit
+        first = int(str(split)[0])
+        return f"{first} × {by} = {first * by}. Put the zeros of {split} behind it: {one.written} = {result}."
     pieces = " and ".join(f"{part} × {by} = {part * by}" for part in parts)
     return f"Split {split}: {pieces}. Together that makes {result}."
-
-
-def _zeros(count: int) -> str:
-    return "one zero at the end" if count == 1 else f"{count} zeros at the end"
 
 
 def _from_table(a: int, b: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tasks.strategies.arithmetic_sums import OPERATIONS, Op
+from tasks.strategies.arithmetic.sums import OPERATIONS, Op
 
 LARGEST_TOP = 100_000
 _WORDS: dict[str, Op] = {
@@ -25,111 +25,16 @@ _WORDS: dict[str, Op] = {
 }
 #: Words that mean arithmetic only beside others: a subject "Times" or "Tables" may be anything.
 _NEED_COMPANY = {"times", "table", "tables"}
-_FILLERS = set(
-    [
-        "a",
-        "all",
-        "an",
-        "and",
-        "arithmetic",
-        "basic",
-        "basics",
-        "by",
-        "calculation",
-        "calculations",
-        "children",
-        "class",
-        "college",
-        "column",
-        "drill",
-        "drills",
-        "easy",
-        "elementary",
-        "essential",
-        "essentials",
-        "exercise",
-        "exercises",
-        "fact",
-        "facts",
-        "fluency",
-        "for",
-        "from",
-        "fun",
-        "grade",
-        "grader",
-        "graders",
-        "grades",
-        "in",
-        "integer",
-        "integers",
-        "intro",
-        "introduction",
-        "introductory",
-        "kids",
-        "kindergarten",
-        "learn",
-        "learners",
-        "learning",
-        "lesson",
-        "lessons",
-        "level",
-        "long",
-        "math",
-        "mathematical",
-        "mathematics",
-        "maths",
-        "mental",
-        "mixed",
-        "multi",
-        "my",
-        "natural",
-        "negative",
-        "number",
-        "numbers",
-        "of",
-        "on",
-        "operation",
-        "operations",
-        "our",
-        "positive",
-        "practice",
-        "practise",
-        "primary",
-        "problem",
-        "problems",
-        "questions",
-        "quick",
-        "quiz",
-        "review",
-        "school",
-        "set",
-        "short",
-        "signed",
-        "simple",
-        "skill",
-        "skills",
-        "strategies",
-        "student",
-        "students",
-        "test",
-        "the",
-        "to",
-        "understanding",
-        "up",
-        "using",
-        "value",
-        "values",
-        "whole",
-        "with",
-        "within",
-        "without",
-        "word",
-        "worksheet",
-        "worksheets",
-        "year",
-        "years",
-    ]
-)
+_FILLER_WORDS = """
+    a all an and arithmetic basic basics by calculation calculations children class college column drill drills
+    easy elementary essential essentials exercise exercises fact facts fluency for from fun grade grader graders
+    grades in integer integers intro introduction introductory kids kindergarten learn learners learning lesson
+    lessons level long math mathematical mathematics maths mental mixed multi my natural negative number numbers
+    of on operation operations our positive practice practise primary problem problems questions quick quiz
+    review school set short signed simple skill skills strategies student students test the to understanding up
+    using value values whole with within without word worksheet worksheets year years
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
 _SPELLED = {
     word: str(number)
     for number, word in enumerate(

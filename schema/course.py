@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from marshmallow import fields, validate
 
-from schema.fields import Number, StrictSchema, Text, Whole
+from schema.fields import Flag, Number, StrictSchema, Text, Whole
 
 Mode = Literal["options", "numeric"]
 Variant = Literal["1", "2", "3"]
@@ -203,7 +203,7 @@ class ProvenanceSchema(StrictSchema):
     promptVersion = Text(allow_none=True)
     jobId = Text(allow_none=True)
     generatedAt = Text(allow_none=True)
-    verified = fields.Boolean(required=True)
+    verified = Flag(required=True)
     sources = fields.List(fields.Dict(keys=Text(), values=Text()))
 
 

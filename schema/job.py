@@ -100,9 +100,12 @@ class CourseRequestSchema(StrictSchema):
     generateStudyTextImages = Flag(load_default=False)
 
 
-_WISH = re.compile(r"\b(picture|image|illustrat|drawing|diagram|photo)\w*", re.IGNORECASE)
+# Whole words: a course on photosynthesis is no wish for photos, nor are picturesque villages.
+_PICTURES = r"(?:pictures?|images?|illustrat(?:e|ed|ions?)|drawings?|diagrams?|photo(?:s|graphs?)?)\b"
+_WISH = re.compile(rf"\b{_PICTURES}", re.IGNORECASE)
 _NO_WISH = re.compile(
-    r"\b(no|without|don['’]?t\s+\w+|do\s+not\s+\w+|avoid|skip)\s+(any\s+|the\s+)?(picture|image|illustrat|drawing|diagram|photo)\w*",
+    rf"\b(?:no|without|(?:don['’]?t|do\s+not|never)\s+\w+|(?:avoid|skip)(?:\s+\w+ing)?)\s+(?:any\s+|the\s+)?{_PICTURES}"
+    rf"(?:(?:\s*,\s*|\s+)(?:(?:or|and|nor)\s+)?{_PICTURES})*",
     re.IGNORECASE,
 )
 
@@ -143,7 +146,7 @@ def load_new_job(given: Any) -> NewJob:
 
 def course_slug(subject: str, code: str) -> str:
     """An id for a new course: a slug of the subject and ``code``, at most 64 characters."""
-    stem = slugify(subject, max_length=64 - len(code) - 1, word_boundary=True) or "course"
+    stem = slugify(subject, max_length=64 - len(code) - 1, word_boundary=True, save_order=True) or "course"
     return f"{stem}-{code}"
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from schema.errors import SettingsError
 
@@ -20,8 +21,8 @@ DEMO_ORGANIZATION_ID = "00000000-0000-4000-8000-000000000001"
 @dataclass(frozen=True)
 class S3Settings:
     endpoint_url: str
-    access_key: str
-    secret_key: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
     region: str
     courses_bucket: str
     media_bucket: str
@@ -31,8 +32,8 @@ class S3Settings:
 class ModelSettings:
     """How models are reached. ``configured`` is false when neither key nor address is set."""
 
-    api_key: str | None
-    base_url: str | None
+    api_key: str | None = field(repr=False)
+    base_url: str | None = field(repr=False)  # may carry a password
     text_model: str
     image_model: str
     timeout_seconds: float
@@ -108,11 +109,16 @@ class _Reader:
     def optional(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
 
-    def url(self, name: str, pattern: str, needs: str) -> str:
-        value = self.text(name, needs=needs)
-        if value and not re.match(pattern, value):
+    def shaped(self, name: str, pattern: str, needs: str) -> str | None:
+        """A text that fits a pattern from its beginning, and when it is a URL, has a port that is one. The fault
+        doesn't repeat the value, which may carry a password."""
+        value = self.optional(name)
+        if value and not (re.match(pattern, value) and _port_is_sound(value)):
             self.faults.append(f"{name} is malformed. It needs {needs}.")
         return value
+
+    def url(self, name: str, pattern: str, needs: str) -> str:
+        return self.shaped(name, pattern, needs) or self.text(name, needs=needs)
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
         raw = self.environ.get(name, "").strip()
@@ -135,6 +141,13 @@ class _Reader:
         return int(self.number(name, default, low, high))
 
 
+def _port_is_sound(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read every setting. Raises ``SettingsError`` that names each missing or malformed one."""
     read = _Reader(environ)
@@ -142,11 +155,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         home=Path(read.text("COURSEWRIGHT_HOME", ".coursewright")).absolute(),
         database_url=read.url(
-            "DATABASE_URL", r"postgres(ql)?(\+psycopg2)?://", "a URL like postgresql://user:password@host:5432/name"
+            "DATABASE_URL", r"postgres(ql(\+psycopg2)?)?://", "a URL like postgresql://user:password@host:5432/name"
         ),
-        redis_url=read.url("REDIS_URL", r"(redis|rediss|valkey|unix)://", "a URL like redis://:password@host:6379/0"),
+        redis_url=read.url("REDIS_URL", r"rediss?://", "a URL like redis://:password@host:6379/0"),
         s3=S3Settings(
-            endpoint_url=read.url("S3_ENDPOINT_URL", r"https?://", "a URL like https://s3.example.org"),
+            endpoint_url=read.url("S3_ENDPOINT_URL", r"https?://[^/?#]", "a URL like https://s3.example.org"),
             access_key=read.text("S3_ACCESS_KEY", needs="the access key of the object store"),
             secret_key=read.text("S3_SECRET_KEY", needs="the secret key of the object store"),
             region=read.text("S3_REGION", "us-east-1"),
@@ -156,7 +169,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         secret_key=read.text("SECRET_KEY", needs="a long random text that signs cookies and tokens"),
         model=ModelSettings(
             api_key=read.optional("OPENAI_API_KEY"),
-            base_url=read.optional("OPENAI_BASE_URL"),
+            base_url=read.shaped("OPENAI_BASE_URL", r"https?://[^/?#]", "a URL like https://models.example.org/v1"),
             text_model=read.text("OPENAI_TEXT_MODEL", "gpt-5.2"),
             image_model=read.text("OPENAI_IMAGE_MODEL", "gpt-image-2"),
             timeout_seconds=read.number("MODEL_TIMEOUT_SECONDS", 120, 0.1, 3600),
@@ -180,7 +193,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=read.text("HOST", "127.0.0.1"),
         port=read.whole("PORT", 8000, 0, 65535),
         flower_port=read.whole("FLOWER_PORT", 5555, 0, 65535),
-        flower_basic_auth=read.optional("FLOWER_BASIC_AUTH"),
+        flower_basic_auth=read.shaped("FLOWER_BASIC_AUTH", r"[^:/]+:.", "a user and a password as user:password"),
         worker_concurrency=read.whole("WORKER_CONCURRENCY", 16, 1, 1000),
         media_concurrency=read.whole("MEDIA_CONCURRENCY", 2, 1, 100),
         log_level=read.text("LOG_LEVEL", "INFO").upper(),

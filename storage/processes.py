@@ -41,10 +41,15 @@ class Spec:
     grace: float = 10.0
 
 
+def end_with_parent(stop_signal: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the kernel to send this process ``stop_signal`` when its parent dies. For forked children of children."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, stop_signal)
+
+
 def _bind_to_parent(stop_signal: signal.Signals, parent: int) -> Callable[[], None]:
     def before_exec() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, stop_signal)
+        end_with_parent(stop_signal)
         if os.getppid() != parent:  # it died between fork and prctl
             os._exit(1)
 
@@ -101,12 +106,15 @@ def ask(spec: Spec, child: subprocess.Popen[bytes]) -> None:
         child.send_signal(spec.stop_signal)
 
 
-def reap(spec: Spec, child: subprocess.Popen[bytes], until: float) -> None:
+def reap(spec: Spec, child: subprocess.Popen[bytes], until: float) -> bool:
+    """Wait for an asked child until then (monotonic seconds), and kill its group after. False when it was killed."""
     try:
         child.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+        return False
+    return True
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:

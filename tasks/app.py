@@ -13,6 +13,7 @@ import structlog
 from celery import Celery, Task, chain, signals
 
 from schema.settings import settings
+from storage.processes import end_with_parent
 from storage.queue import Sending
 from tasks import logs
 from tasks.deps import wire
@@ -60,6 +61,11 @@ def _logs(**_: Any) -> None:
 def _hand_back(**_: Any) -> None:
     structlog.get_logger(__name__).info("worker_shutting_down")
     wire().watcher.shut_down()
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _pool_child(**_: Any) -> None:
+    end_with_parent()
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

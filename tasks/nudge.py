@@ -15,7 +15,7 @@ from tasks.dispatch import dispatch
 
 class _Nudge:
     def __init__(self, deps: Deps) -> None:
-        self._deps = deps
+        self.deps = deps
         self._wanted = threading.Event()
         threading.Thread(target=self._run, name="nudge", daemon=True).start()
 
@@ -26,17 +26,24 @@ class _Nudge:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            dispatch(self._deps)
+            dispatch(self.deps)
 
 
 _nudges: dict[int, _Nudge] = {}
 _lock = threading.Lock()
 
 
+def _of_this_process(deps: Deps) -> _Nudge:
+    """The nudge of this process for these deps. A forked child has none of its parent's threads, and a process that
+    was wired anew must not go on sending for the old wiring."""
+    with _lock:
+        nudge = _nudges.get(os.getpid())
+        if nudge is None or nudge.deps is not deps:
+            _nudges.clear()
+            nudge = _nudges[os.getpid()] = _Nudge(deps)
+        return nudge
+
+
 def dispatch_soon(deps: Deps) -> None:
     """Send what is due, from the background. Returns at once and never raises."""
-    with _lock:
-        if os.getpid() not in _nudges:
-            _nudges.clear()
-            _nudges[os.getpid()] = _Nudge(deps)
-    _nudges[os.getpid()]()
+    _of_this_process(deps)()

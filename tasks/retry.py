@@ -8,6 +8,8 @@ from schema.errors import CoursewrightError, Transient, Unavailable
 
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
+#: No answer from outside keeps a job waiting longer than a day.
+LONGEST_ASKED_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class GiveUp:
 
 
 def decide(error: CoursewrightError, retries_used: int, retries_allowed: int, luck: float) -> Again | GiveUp:
-    """Transient errors wait exactly as long as the other side asked, or else a random part (``luck``, 0 to 1: full
+    """Transient errors wait exactly as long as the other side asked (a day at most), or else a random part (``luck``, 0 to 1: full
     jitter, so that many jobs that failed together don't return together) of a time that doubles with each retry."""
     if not isinstance(error, Transient | Unavailable):
         return GiveUp(dead_letter=False)
@@ -33,5 +35,5 @@ def decide(error: CoursewrightError, retries_used: int, retries_allowed: int, lu
         return GiveUp(dead_letter=True)
     asked = error.retry_after if isinstance(error, Transient) else None
     if asked is not None:
-        return Again(max(0.0, asked))
+        return Again(min(max(0.0, asked), LONGEST_ASKED_SECONDS))
     return Again(luck * min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (retries_used + 1)))

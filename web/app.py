@@ -11,7 +11,7 @@ from flask.json.provider import DefaultJSONProvider
 from schema.clock import new_id
 from tasks import logs
 from web import caching, content, identity, openapi, problems, system
-from web.api import catalog, courses, jobs
+from web.api import catalog, courses, jobs, stream
 from web.pages import home
 from web.wiring import deps
 
@@ -40,6 +40,7 @@ def create_app() -> Flask:
     _name_requests(app)
     for blueprint in (
         jobs.blueprint,
+        stream.blueprint,
         courses.blueprint,
         catalog.blueprint,
         catalog.public,

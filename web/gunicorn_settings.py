@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from storage.processes import end_with_parent
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
@@ -15,3 +17,8 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 errorlog = "-"
 accesslog = None
 control_socket_disable = True
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """A worker whose master was killed must not go on holding the port."""
+    end_with_parent()

@@ -54,7 +54,8 @@ def build(app: Flask) -> dict[str, Any]:
     )
     spec.components.security_scheme("agent", {"type": "apiKey", "in": "header", "name": "X-Agent-Token"})
     spec.components.security_scheme("organization", {"type": "apiKey", "in": "header", "name": "X-Organization-Id"})
-    spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": "session"})
+    cookie = app.config["SESSION_COOKIE_NAME"]
+    spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": cookie})
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         description: Description | None = getattr(app.view_functions[rule.endpoint], "description", None)

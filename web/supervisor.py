@@ -173,7 +173,9 @@ class Supervisor:
                 ask(child.spec, child.process)
             asked = time.monotonic()
             for child in together:
-                reap(child.spec, child.process, asked + child.spec.grace)
+                if not reap(child.spec, child.process, asked + child.spec.grace):
+                    words = f"{child.spec.name} did not stop within {child.spec.grace:.0f} s and was killed."
+                    print(words, file=sys.stderr, flush=True)  # noqa: T201
         self.children.clear()
         self._write_table()
 

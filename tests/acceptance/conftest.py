@@ -36,7 +36,9 @@ class System:
         self.ready = ready
         self.url: str = ready["url"]
         self.organization: str = ready["organizationId"]
-        self.http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(20))
+        self.http = urllib3.PoolManager(
+            retries=urllib3.Retry(3, redirect=False, backoff_factor=0.2), timeout=urllib3.Timeout(20)
+        )
 
     def headers(self, **more: str) -> dict[str, str]:
         return {"X-Agent-Token": TOKEN, "X-Organization-Id": self.organization} | more
@@ -126,7 +128,7 @@ def launch(home: Path, **more: str) -> System:
 
 def halt(system: System) -> None:
     """Stop a system as an operator would, and see that nothing of it is left."""
-    family = psutil.Process(system.child.pid).children(recursive=True)
+    family = psutil.Process(system.child.pid).children(recursive=True) if system.child.poll() is None else []
     system.child.send_signal(signal.SIGTERM)
     system.child.wait(30)
     if system.child.stdout is not None:
@@ -134,6 +136,9 @@ def halt(system: System) -> None:
     system.http.clear()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive, f"left running: {alive}"
+    # The object store may be killed: what it acknowledged is safe, and its own stop can take 12 s.
+    words = [line for line in (system.home / "up.log").read_text().splitlines() if not line.startswith("s3 ")]
+    assert not any("was killed" in line for line in words), words
 
 
 @contextmanager

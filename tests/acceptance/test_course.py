@@ -62,6 +62,21 @@ def test_events_tell_the_whole_story_in_order(system: System) -> None:
     assert later == events[-1:]
 
 
+def test_the_stream_replays_what_is_missing_and_ends_with_204(system: System) -> None:
+    job = system.finished(system.start_course())
+    events = system.call("GET", f"/api/jobs/{job['jobId']}/events?after=0").json()["events"]
+    whole = system.call("GET", f"/api/jobs/{job['jobId']}/stream")
+    assert whole.headers["Content-Type"].startswith("text/event-stream")
+    frames = whole.data.decode().strip().split("\n\n")
+    assert frames[0] == "retry: 2000"
+    assert [frame.split("\n")[0] for frame in frames[1:]] == [f"id: {event['seq']}" for event in events]
+    assert json.loads(frames[-1].split("data: ")[1]) == events[-1]
+    last = {"Last-Event-ID": str(len(events) - 1)}
+    assert system.call("GET", f"/api/jobs/{job['jobId']}/stream", headers=last).data.decode().count("data: ") == 1
+    seen = {"Last-Event-ID": str(len(events))}
+    assert system.call("GET", f"/api/jobs/{job['jobId']}/stream", headers=seen).status == 204
+
+
 def test_an_arithmetic_course_has_right_answers(system: System) -> None:
     job = system.finished(system.start_course(**ARITHMETIC))
     course = system.call("GET", f"/api/courses/{job['courseId']}").json()["course"]

@@ -109,7 +109,7 @@ When you start below zero, you just go on to the left. So −2 − 5 = −7.
 [SECTION:Taking a negative number away]
 
 Think of a negative number as a debt. When someone takes a debt of 5 dollars from you, you are 5 dollars better
-off. So taking −5 away is the same as adding 5. For example, 4 − (−5) = 4 + 5 = 9.
+off. So taking −5 away is the same as adding 5. For example, 4 − (−5) is 4 + 5, which makes 9.
 
 Two minus signs that meet become one plus sign.
 

@@ -62,7 +62,7 @@ SUBTRACTION: tuple[Scene, ...] = (
     Scene("storm", "-", (60, 90_000), (5, 89_000), ANY, "Some trees fall, so subtract.", (
         "The forest near {place} has {a} {it} trees. A storm brings down {b}. Then [blank] {it} trees still stand.",
     ), ("oak", "pine", "beech", "maple", "birch", "cedar", "spruce", "willow")),
-    Scene("tank", "-", (40, 90_000), (5, 89_000), ANY, "Water is used up, so subtract.", (
+    Scene("tank", "-", (40, 90_000), (5, 89_000), ANY, "Some of it is used up, so subtract.", (
         "A tank holds {a} liters of {it}. {name} uses {b} liters. Now the tank holds [blank] liters of {it}.",
     ), ("water", "milk", "oil", "rain water", "fuel")),
 )

@@ -20,7 +20,7 @@ from tasks.strategies.arithmetic.sums import Sum, figure
 _MORE_OFTEN = 2
 #: From this similarity on (0 to 100), two word problems count as told alike.
 ALIKE = 85.0
-_TELLINGS_TRIED = 8
+_TELLINGS_TRIED = 16
 #: Three times a third must count as one.
 _ROUNDING = 1e-9
 # fmt: off

@@ -18,37 +18,45 @@ def hint(one: Sum) -> str:
     """A first step. Never holds the result."""
     if one.below_zero:
         return "Look at the signs first. Then work with the plain numbers."
-    a, b = one.a, one.b
-    if one.op == "+":
-        if one.carries:
-            return _make_ten(one) if one.largest <= 20 else "Add column by column. Mind what carries over."
-        return f"Start at {max(a, b)} and count on." if min(a, b) < 10 else "Add each column by itself."
-    if one.op == "-":
-        if one.carries and a > 20:
-            return "When a column has too few, trade one from the column to its left."
-        return f"Think: {b} plus how many makes {a}?" if b < 20 else "Take each column away by itself."
     if one.op == "/":
-        return f"Think: how many times does {b} fit into {a}?"
+        return f"Think: how many times does {one.b} fit into {one.a}?"
+    return {"+": _hint_to_add, "-": _hint_to_take_away, "*": _hint_to_multiply}[one.op](one)
+
+
+def _hint_to_add(one: Sum) -> str:
+    large, small = max(one.a, one.b), min(one.a, one.b)
+    if one.carries and large < 10:
+        return f"Make ten first: how much does {large} need to reach 10?"
+    if small < 10 and (one.largest <= 20 or not one.carries):
+        return f"Start at {large} and count on."
+    return "Add column by column. Mind what carries over." if one.carries else "Add each column by itself."
+
+
+def _hint_to_take_away(one: Sum) -> str:
+    if one.carries and one.a > 20:
+        return "When a column has too few, trade one from the column to its left."
+    return f"Think: {one.b} plus how many makes {one.a}?" if one.b < 20 else "Take each column away by itself."
+
+
+def _hint_to_multiply(one: Sum) -> str:
+    a, b = one.a, one.b
+    if min(a, b) < 2:
+        return f"Think of {a} groups with {b} in each." if a != 1 else f"Think of one group with {b} in it."
     if max(a, b) > 12:
-        large, small = max(a, b), min(a, b)
-        return f"Split {large} by its places and multiply each part by {small}."
+        return f"Split {max(a, b)} by its places and multiply each part by {min(a, b)}."
     return {
-        0: "How many are there in no groups at all?",
-        1: "How many are there in one group?",
         2: f"Double {b}.",
         3: f"Double {b}, then add {b} once more.",
         4: f"Double {b}, then double again.",
         5: f"Take half of 10 × {b}.",
+        6: f"Take 5 × {b}, then add {b} once more.",
+        7: f"Take 5 × {b}, then add {b} twice.",
+        8: f"Take 5 × {b}, then add {b} three times.",
         9: f"Take 10 × {b}, then take away {b}.",
         10: f"Think of {b} tens.",
-    }.get(a, f"Begin with 5 × {b}. Then add the {a - 5} groups that are missing.")
-
-
-def _make_ten(one: Sum) -> str:
-    large = max(one.a, one.b)
-    if large >= 10:
-        return f"Start at {large} and count on."
-    return f"Make ten first: how much does {large} need to reach 10?"
+        11: f"Take 10 × {b}, then add {b} once more.",
+        12: f"Take 10 × {b}, then add {b} twice.",
+    }[a]
 
 
 def _adding(one: Sum) -> str:

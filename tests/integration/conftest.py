@@ -1,0 +1,51 @@
+"""What integration tests add to the real servers: an empty store, and a scripted model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from minio.deleteobjects import DeleteObject
+
+from schema.settings import Settings, read_settings
+from tasks import deps as wiring
+from tasks.clients import loop
+from tasks.clients.connection import close_connections
+from tasks.deps import Deps
+from tests.conftest import Outbox, make_deps
+from tests.fakes.model_server import ModelServer
+
+
+@pytest.fixture
+def empty_store(deps: Deps) -> None:
+    """Nothing in the buckets. A file of another test's database could carry a higher number under the same key."""
+    client = deps.objects.client
+    for bucket in (deps.settings.s3.courses_bucket, deps.settings.s3.media_bucket):
+        names = [
+            DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True) if found
+        ]
+        assert list(client.remove_objects(bucket, names)) == []
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """A model that answers rightly, and faultily when scripted."""
+    with ModelServer() as running:
+        yield running
+        loop.run(close_connections())
+        loop.close()
+
+
+@pytest.fixture
+def model_settings(environ: dict[str, str], model: ModelServer) -> Settings:
+    return read_settings({**environ, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-of-the-tests"})
+
+
+@pytest.fixture
+def model_deps(model_settings: Settings, outbox: Outbox) -> Iterator[Deps]:
+    """Deps of a process that may ask the model."""
+    made = make_deps(model_settings, outbox)
+    wiring.use(made)
+    yield made
+    made.writers.shutdown()
+    made.close()

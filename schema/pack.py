@@ -13,6 +13,7 @@ from marshmallow import fields, validate
 
 from schema.errors import FieldError, Invalid
 from schema.fields import Number, StrictSchema, Text, Whole, load
+from schema.wording import BLANK, phrase_pattern
 
 FORMAT = 1
 #: A pack promises this many distinct items in each of its groups.
@@ -281,10 +282,16 @@ def check_pack(pack: Pack) -> list[FieldError]:
         refer(path, "groups", template["group"])
         refer(path, "facts", template["fact"])
         refer(path, "goals", template["goal"])
-        if template["text"].count("[blank]") != 1:
+        if template["text"].count(BLANK) != 1:
             fault(path, "The text needs exactly one [blank].")
+        if phrase_pattern(template["answer"].strip()).search(template["text"].replace(BLANK, "\n")):
+            fault(path, "The answer already stands in the text.")
         if ("distractors" in template) == ("distractorSet" in template):
             fault(path, "Give either distractors or a distractorSet.")
+        if template.get("distractorSet", "") not in {"", *pack["distractorSets"]}:
+            fault(path, f"There is no distractorSet {template['distractorSet']!r}.")
+        if not set(template.get("wrong", {})) <= set(wrong_answers(pack, template)):
+            fault(path, "It explains an option that is not among its wrong answers.")
         wrong = [fold(text) for text in wrong_answers(pack, template)]
         if len(set(wrong)) < 3 or len(set(wrong)) != len(wrong):
             fault(path, "At least three wrong answers are needed, all different.")

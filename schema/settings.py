@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from schema.errors import SettingsError
 
@@ -110,8 +109,7 @@ class _Reader:
         return self.environ.get(name, "").strip() or None
 
     def shaped(self, name: str, pattern: str, needs: str) -> str | None:
-        """A text that fits a pattern from its beginning, and when it is a URL, has a port that is one. The fault
-        doesn't repeat the value, which may carry a password."""
+        """A text that fits a pattern from its beginning. The fault doesn't repeat it: it may carry a password."""
         value = self.optional(name)
         if value and not (re.match(pattern, value) and _port_is_sound(value)):
             self.faults.append(f"{name} is malformed. It needs {needs}.")
@@ -142,10 +140,11 @@ class _Reader:
 
 
 def _port_is_sound(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
+    """Whether a URL names no port, or one that exists. It stands behind the password, which may contain anything."""
+    _, _, rest = url.partition("://")
+    host = re.split("[/?#]", rest.rpartition("@")[2])[0]
+    port = re.search(r":([^:\]]*)\Z", host)
+    return port is None or (re.fullmatch(r"[0-9]{1,5}", port[1]) is not None and 0 < int(port[1]) < 65536)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

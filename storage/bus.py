@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from schema.errors import Unavailable
+
 JOB_CHANNEL = "coursewright:jobs"
 _PAUSE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def reaching_redis() -> Iterator[None]:
+    """Turns whatever Redis raises into ``Unavailable`` (``redis_away``)."""
+    try:
+        yield
+    except RedisError as error:
+        raise Unavailable("Redis can't be reached just now. Try again in a moment.", code="redis_away") from error
 
 
 class Bus:
@@ -56,12 +69,15 @@ class Bus:
                     self._waiting.clear()
 
     def keep_once(self, name: str, value: str, seconds: int) -> None:
-        """Keep a value that can be taken out once. Raises ``RedisError`` when Redis is away."""
-        self.client.set(f"coursewright:once:{name}", value, ex=seconds)
+        """Keep a value that can be taken out once. Raises ``Unavailable`` when Redis is away."""
+        with reaching_redis():
+            self.client.set(f"coursewright:once:{name}", value, ex=seconds)
 
     def take_once(self, name: str) -> str | None:
-        """Take the value out; none when it was never there, was taken before, or is too old."""
-        value = self.client.getdel(f"coursewright:once:{name}")
+        """Take the value out; none when it was never there, was taken before, or is too old. Raises ``Unavailable``
+        when Redis is away."""
+        with reaching_redis():
+            value = self.client.getdel(f"coursewright:once:{name}")
         return value.decode() if isinstance(value, bytes) else None
 
     def alive(self) -> bool:

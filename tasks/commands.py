@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound
 from schema.events import Event
@@ -22,6 +24,8 @@ from tasks import ending, nudge
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES
 from tasks.strategies import choose
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
     with deps.db.transaction() as tx:
         if jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None})):
             tx.after_commit(lambda: nudge.dispatch_soon(deps))
+            tx.after_commit(lambda: log.info("job_accepted", job=str(row.job_id), course=course_id))
             return Started(row.job_id, "pending", fresh=True)
         return _resolve(tx, row, fingerprint)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import structlog
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from schema.errors import Unavailable
-from storage.queue import take_for_sending
+from storage.bus import reaching_redis
+from storage.queue import Sending, take_for_sending
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES
 
@@ -30,10 +30,17 @@ def dispatch(deps: Deps) -> int:
                 resend_after_seconds=deps.settings.jobs.resend_after_seconds,
             )
             for sending in sendings:
-                deps.send(sending)
+                _send(deps, sending)
                 sent += 1
         except Unavailable as error:
-            log.warning("dispatch_waits", reason=error.code)
-        except (OperationalError, RedisError, OSError) as error:
-            log.warning("dispatch_waits", reason="broker_away", error=type(error).__name__, queue=queue)
+            cause = type(error.__cause__).__name__ if error.__cause__ else None
+            log.warning("dispatch_waits", reason=error.code, error=cause, queue=queue)
     return sent
+
+
+def _send(deps: Deps, sending: Sending) -> None:
+    try:
+        with reaching_redis():
+            deps.send(sending)
+    except (OperationalError, OSError) as error:
+        raise Unavailable("The broker can't be reached just now.", code="broker_away") from error

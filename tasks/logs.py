@@ -7,7 +7,19 @@ import sys
 
 import structlog
 
-_QUIET = ("kombu", "amqp", "urllib3", "httpx2", "httpcore2", "openai", "tornado.access")
+#: Libraries that say at INFO what our own lines say better, or say it every second.
+_QUIET = (
+    "alembic",
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+    "httpcore2",
+    "httpx2",
+    "kombu",
+    "openai",
+    "tornado.access",
+    "urllib3",
+)
 
 
 def configure(level: str) -> None:

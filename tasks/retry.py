@@ -27,8 +27,9 @@ class GiveUp:
 
 
 def decide(error: CoursewrightError, retries_used: int, retries_allowed: int, luck: float) -> Again | GiveUp:
-    """Transient errors wait exactly as long as the other side asked (a day at most), or else a random part (``luck``, 0 to 1: full
-    jitter, so that many jobs that failed together don't return together) of a time that doubles with each retry."""
+    """Transient errors wait as long as the other side asked, a day at most, or else a random part (``luck``, 0 to 1:
+    full jitter, so that many jobs that failed together don't return together) of a time that doubles with each
+    retry."""
     if not isinstance(error, Transient | Unavailable):
         return GiveUp(dead_letter=False)
     if retries_used >= retries_allowed:

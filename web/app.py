@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import structlog
 from flask import Flask, Response, g, request
@@ -14,6 +15,8 @@ from web import caching, content, identity, openapi, problems, system
 from web.api import catalog, courses, jobs, stream
 from web.pages import home
 from web.wiring import deps
+
+log = structlog.get_logger(__name__)
 
 #: The largest request body, in bytes. The largest valid one, a course request, is under 10 kB.
 LARGEST_BODY = 1_000_000
@@ -67,9 +70,19 @@ def _name_requests(app: Flask) -> None:
         g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(new_id())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=g.request_id)
+        g.began = time.monotonic()
 
     @app.after_request
     def _end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        # The rule, not the path: a login link's path holds its token.
+        rule = request.url_rule.rule if request.url_rule is not None else None
+        log.info(
+            "request",
+            method=request.method,
+            rule=rule,
+            status=response.status_code,
+            milliseconds=round((time.monotonic() - g.began) * 1000, 1),
+        )
         return response

@@ -21,6 +21,7 @@ from web.identity import PUBLIC, need_of, needs
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+_WITHOUT_BODY = {204, 302, 304}
 _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
 
@@ -79,9 +80,12 @@ def _operation(endpoint: str, arguments: set[str], description: Description, is_
     answers: dict[str, Any] = {}
     for status, (schema, sentence) in description.answers.items():
         answer: dict[str, Any] = {"description": sentence}
-        answer["content"] = {description.media_type: {"schema": schema} if schema else {}}
+        if status not in _WITHOUT_BODY:
+            answer["content"] = {description.media_type: {"schema": schema} if schema else {}}
         answers[str(status)] = answer
     refusals = set(description.problems) | (set() if is_public else {400, 401, 403})
+    if description.body is not None:
+        refusals |= {400, 413, 422}
     for status in sorted(refusals - set(description.answers)):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -12,6 +12,8 @@ from schema.errors import CoursewrightError, Invalid, Transient
 
 log = structlog.get_logger(__name__)
 
+#: Headers of a library's own errors that tell the caller what would be right.
+_TELLING = {"allow", "content-range", "retry-after"}
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "not_json"}
 _SENTENCES = {
     404: "There is nothing at this address. /docs lists what there is.",
@@ -31,7 +33,8 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Res
         "requestId": g.get("request_id"),
         **more,
     }
-    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    # Escaped to ASCII: a path may repeat a key of the caller's that no encoding can carry, half a surrogate pair say.
+    response = Response(json.dumps(body, ensure_ascii=True), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -54,7 +57,7 @@ def _http(error: HTTPException) -> Response:
     detail = _SENTENCES.get(status, error.description or error.name)
     response = problem(status, _CODES.get(status, "http_error"), error.name, detail)
     for name, value in error.get_headers():
-        if name.lower() == "allow":
+        if name.lower() in _TELLING:
             response.headers[name] = value
     return response
 

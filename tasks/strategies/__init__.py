@@ -9,7 +9,7 @@ from schema.job import CourseRequest
 from schema.pack import Pack
 from schema.skeleton import StrategyName
 from tasks.packs import shelf
-from tasks.strategies import arithmetic
+from tasks.strategies.arithmetic import serves as is_arithmetic
 from tasks.strategies.packs import find_pack
 
 
@@ -35,7 +35,7 @@ def choose(request: CourseRequest, model_configured: bool) -> Choice:
     pack = find_pack(shelf(), request)
     if pack is not None:
         return Choice("pack", pack)
-    if arithmetic.serves(request):
+    if is_arithmetic(request):
         return Choice("arithmetic")
     if not model_configured:
         raise ModelNotConfigured(

@@ -21,9 +21,7 @@ def empty_store(deps: Deps) -> None:
     """Nothing in the buckets. A file of another test's database could carry a higher number under the same key."""
     client = deps.objects.client
     for bucket in (deps.settings.s3.courses_bucket, deps.settings.s3.media_bucket):
-        names = [
-            DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True) if found
-        ]
+        names = [DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True) if found]
         assert list(client.remove_objects(bucket, names)) == []
 
 

@@ -32,8 +32,8 @@ from tests.integration.stage import (
     rows,
     school,
     start,
-    told,
     together,
+    told,
     types,
 )
 
@@ -63,9 +63,7 @@ def test_a_request_that_dies_before_its_commit_leaves_nothing(deps: Deps, asker:
     assert set(counts(deps).values()) == {0}
 
 
-def test_a_request_that_dies_after_its_commit_is_run_all_the_same(
-    deps: Deps, asker: Asker, empty_store: None
-) -> None:
+def test_a_request_that_dies_after_its_commit_is_run_all_the_same(deps: Deps, asker: Asker, empty_store: None) -> None:
     with pytest.raises(Died, match="after commit"):
         start(mortal(deps, Fate(3)), asker)
     once.run_due(deps)

@@ -175,6 +175,13 @@ def test_numbers_stay_within_the_grade(grade: str, subject: str, largest: int) -
     assert max(one.largest for one in sums_in(plan)) <= largest
 
 
+def test_numbers_below_zero_are_the_rule_from_grade_7_on() -> None:
+    sums = sums_in(arithmetic.skeleton(request_for("arithmetic", "7"), 1))
+    assert sum(one.below_zero for one in sums) > len(sums) / 2
+    whole = sums_in(arithmetic.skeleton(request_for("whole number arithmetic", "7"), 1))
+    assert not any(one.below_zero for one in whole)
+
+
 def test_without_a_grade_the_subject_decides_and_then_grade_3() -> None:
     third = arithmetic.skeleton(request_for("multiplication", None), 1)
     assert third["groups"] == arithmetic.skeleton(request_for("multiplication", "3"), 1)["groups"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, render_template, session, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from redis.exceptions import RedisError
 from werkzeug.wrappers import Response as BaseResponse
 
 from schema.clock import short_code
-from schema.errors import Forbidden, Unavailable
+from schema.errors import Forbidden
 from storage import catalog, jobs
 from tasks.deps import Deps
 from web.describe import describe
@@ -34,7 +33,7 @@ def make_login_path(wired: Deps, organization_id: str, role: str) -> str:
 
 
 @entrance.get("/login/<token>")
-@describe("Sign a browser in with a one-time link.", {302: (None, "Signed in.")}, problems=(403,))
+@describe("Sign a browser in with a one-time link.", {302: (None, "Signed in.")}, problems=(403, 503))
 def login(token: str) -> BaseResponse:
     refused = Forbidden("This login link was used already or is too old. Ask for a fresh one.", code="login_link_spent")
     try:
@@ -42,8 +41,6 @@ def login(token: str) -> BaseResponse:
         taken = deps().bus.take_once(f"login:{kept['once']}")
     except BadSignature:
         raise refused from None
-    except RedisError:
-        raise Unavailable("Signing in needs Redis, which is away just now. Try again.") from None
     if taken != kept["organization"]:
         raise refused
     session.clear()

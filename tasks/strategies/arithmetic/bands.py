@@ -10,8 +10,8 @@ from tasks.strategies.arithmetic.sums import Op, Sum
 
 LARGEST_CLUSTER = 3
 _SMALL_ENOUGH_TO_LIST = 12_000
-#: Added to the random order of a sum that needs no working, so that such sums are drawn late.
-_TRIVIAL_LATER = 0.6
+#: Added to the random order (0 to 1) of a sum that is besides the point of its band, so that it is drawn late.
+_LATER = 0.6
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,20 @@ class Band:
         return self.carry is None or one.carries == self.carry
 
     @property
+    def below_zero(self) -> bool:
+        return self.left[0] < 0
+
+    def kind(self, one: Sum) -> object:
+        """What a sum practises. Below zero the signs tell; else carrying or not, and how many digits the numbers have."""
+        if self.below_zero:
+            return one.a < 0, one.b < 0
+        return one.carries, one.trivial, len(str(one.a)), len(str(one.b))
+
+    def besides_the_point(self, one: Sum) -> bool:
+        """Whether a sum practises little here: it needs no working, or has no number below zero where others have."""
+        return one.trivial or (self.below_zero and not one.below_zero)
+
+    @property
     def offers_any(self) -> bool:
         """Whether there is any sum in this band."""
         return next(_candidates(self, 2000, random.Random(0)), None) is not None
@@ -68,7 +82,8 @@ def drawn(
         if one not in taken and only(one):
             kinds.setdefault(one, kind)
     waiting: dict[object, list[Sum]] = {}
-    for one in sorted(kinds, key={one: draw.random() + _TRIVIAL_LATER * one.trivial for one in kinds}.__getitem__):
+    order = {one: draw.random() + _LATER * band.besides_the_point(one) for one in kinds}
+    for one in sorted(kinds, key=order.__getitem__):
         waiting.setdefault(kinds[one], []).append(one)
     clusters: list[list[Sum]] = []
     missing = wanted
@@ -103,9 +118,4 @@ def _candidates(band: Band, tries: int, draw: random.Random) -> Iterator[tuple[o
         one = band.made(left, right)
         for each in (one, one.mirrored) if band.tables and band.op == "*" else (one,):
             if band.admits(each):
-                yield right if band.tables else _kind(each), each
-
-
-def _kind(one: Sum) -> object:
-    """What is practised: carrying or not, which signs and how many digits the numbers have."""
-    return one.carries, one.a < 0, one.b < 0, one.trivial, len(str(abs(one.a))), len(str(abs(one.b)))
+                yield right if band.tables else band.kind(each), each

@@ -15,7 +15,7 @@ from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
 from tasks.strategies.arithmetic.bands import Band, any_sum, drawn
 from tasks.strategies.arithmetic.items import item_at
-from tasks.strategies.arithmetic.ladders import FIRST_YEAR_BELOW_ZERO, NOUNS, USUAL_YEAR, bands_for
+from tasks.strategies.arithmetic.ladders import FIRST_YEAR_BELOW_ZERO, HIGHEST_YEAR, NOUNS, USUAL_YEAR, bands_for
 from tasks.strategies.arithmetic.subjects import Scope, scope_of
 from tasks.strategies.arithmetic.sums import Op, Sum, sum_of
 from tasks.strategies.arithmetic.texts import PARTS, example, lesson, text_id, title_of
@@ -115,6 +115,8 @@ def _year(scope: Scope, request: CourseRequest) -> int:
 
 
 def _audience(year: int) -> str:
+    if year > HIGHEST_YEAR:
+        return "older learners"
     return "kindergarten" if year == 0 else f"grade {year}"
 
 

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schema.errors import SettingsError
+from schema.settings import Settings, read_settings
+
+#: The least that must be set.
+ENVIRON = {
+    "DATABASE_URL": "postgresql://coursewright:db-secret@db.example:5432/coursewright",
+    "REDIS_URL": "redis://:redis-secret@redis.example:6379/0",
+    "S3_ENDPOINT_URL": "https://s3.example",
+    "S3_ACCESS_KEY": "access-secret",
+    "S3_SECRET_KEY": "s3-secret",
+    "SECRET_KEY": "cookie-secret",
+}
+
+
+def read(**changes: str) -> Settings:
+    return read_settings(ENVIRON | changes)
+
+
+def faults(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(**changes)
+    assert caught.value.code == "bad_configuration"
+    return caught.value.message
+
+
+class TestWhatIsMissing:
+    def test_the_least_is_enough_and_the_rest_has_its_defaults(self) -> None:
+        settings = read()
+        assert settings.home == Path(".coursewright").absolute()
+        assert (settings.s3.courses_bucket, settings.s3.media_bucket) == ("courses", "media-library")
+        assert (settings.model.timeout_seconds, settings.model.concurrency) == (120, 16)
+        life = settings.jobs
+        assert (life.heartbeat_seconds, life.stale_after_seconds) == (10, 60)
+        assert (life.timeout_seconds, life.max_retries) == (1800, 3)
+        assert (settings.retention.job_hours, settings.retention.event_hours) == (720, 168)
+        assert (settings.host, settings.port, settings.flower_port) == ("127.0.0.1", 8000, 5555)
+        assert settings.agent_token is None
+        assert not settings.embedded
+
+    @pytest.mark.parametrize("name", ENVIRON)
+    @pytest.mark.parametrize("value", [None, "", "  "])
+    def test_a_missing_or_empty_value_is_named_with_what_it_needs(self, name: str, value: str | None) -> None:
+        given = {key: kept for key, kept in ENVIRON.items() if key != name}
+        with pytest.raises(SettingsError, match=rf"\b{name} is not set\. It needs a"):
+            read_settings(given if value is None else given | {name: value})
+
+    def test_everything_missing_is_told_at_once(self) -> None:
+        with pytest.raises(SettingsError) as caught:
+            read_settings({})
+        for name in ENVIRON:
+            assert f"{name} is not set" in caught.value.message
+        assert "malformed" not in caught.value.message
+
+
+MALFORMED = [
+    *(("DATABASE_URL", url) for url in ("mysql://h/x", "db.example", "postgres+psycopg2://h/x")),
+    *(("DATABASE_URL", f"postgresql://u:p@h:{port}/x") for port in ("abc", "0", "99999", "-1")),
+    *(("REDIS_URL", url) for url in ("localhost:6379", "valkey://h/0", "unix:///run/redis", "redis://h:x/0")),
+    *(("S3_ENDPOINT_URL", url) for url in ("s3.example", "https://", "https:///bucket", "ftp://h", "http://h:x")),
+    *(("OPENAI_BASE_URL", url) for url in ("localhost:8080/v1", "https://", "http://h:x/v1")),
+    *(("FLOWER_BASIC_AUTH", pair) for pair in ("user", "user:", ":password")),
+    *(("HEARTBEAT_SECONDS", number) for number in ("0", "-1", "nan", "inf", "3601", "ten", "1s")),
+    *(("STALE_AFTER_SECONDS", number) for number in ("0.5", "86401", "x")),
+    *(("JOB_TIMEOUT_SECONDS", number) for number in ("0", "604801")),
+    *(("JOB_MAX_RETRIES", number) for number in ("-1", "101", "1.5", "three", "1e1")),
+    *(("MODEL_TIMEOUT_SECONDS", number) for number in ("0", "3601")),
+    *(("MODEL_CONCURRENCY", number) for number in ("0", "1001", "2.0")),
+    *(("PORT", number) for number in ("-1", "65536", "http")),
+    *(("FLOWER_PORT", number) for number in ("-1", "65536")),
+    *(("WORKER_CONCURRENCY", number) for number in ("0", "1001")),
+    *(("MEDIA_CONCURRENCY", number) for number in ("0", "101")),
+    *(("JOB_RETENTION_HOURS", number) for number in ("0", "1000001")),
+    *(("EVENT_RETENTION_HOURS", number) for number in ("0", "1000001")),
+    *(("RESEND_AFTER_SECONDS", number) for number in ("0", "3601")),
+    *(("TURN_SECONDS", number) for number in ("-1", "3601")),
+    *(("DISPATCH_WINDOW", number) for number in ("0", "100001")),
+    ("LOG_LEVEL", "LOUD"),
+]
+
+
+class TestWhatIsMalformed:
+    @pytest.mark.parametrize(("name", "value"), MALFORMED)
+    def test_a_malformed_value_is_named_with_what_it_needs(self, name: str, value: str) -> None:
+        said = faults(**{name: value})
+        assert said.startswith(f"{name} is ")
+        assert "It needs " in said
+        assert said.count("It needs") == 1, "one fault, told once"
+
+    def test_all_faults_are_told_at_once(self) -> None:
+        said = faults(DATABASE_URL="x", SECRET_KEY="", PORT="x", LOG_LEVEL="LOUD", MODEL_CONCURRENCY="0")
+        for name in ("DATABASE_URL", "SECRET_KEY", "PORT", "LOG_LEVEL", "MODEL_CONCURRENCY"):
+            assert name in said
+
+    @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "S3_ENDPOINT_URL", "OPENAI_BASE_URL"])
+    def test_a_malformed_address_is_not_repeated_because_it_may_hold_a_password(self, name: str) -> None:
+        assert "hunter2" not in faults(**{name: "nonsense://u:hunter2@host"})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("DATABASE_URL", "postgres://u:p@h/x"),
+            ("DATABASE_URL", "postgresql+psycopg2://u:p%40@h:1/x"),
+            ("DATABASE_URL", "postgresql://u:p#w:x@h:5432/x?sslmode=require"),
+            ("DATABASE_URL", "postgresql:///x?host=/run/postgresql"),
+            ("DATABASE_URL", "postgresql://u@[::1]:5432/x"),
+            ("REDIS_URL", "rediss://:p@h:6380/1"),
+            ("S3_ENDPOINT_URL", "http://127.0.0.1:9000"),
+            ("OPENAI_BASE_URL", "http://127.0.0.1:8080/v1"),
+            ("FLOWER_BASIC_AUTH", "user:pass:word//x:y"),
+        ],
+    )
+    def test_every_usual_form_is_taken_as_it_is(self, name: str, value: str) -> None:
+        settings = read(**{name: value})
+        kept = {
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "S3_ENDPOINT_URL": settings.s3.endpoint_url,
+            "OPENAI_BASE_URL": settings.model.base_url,
+            "FLOWER_BASIC_AUTH": settings.flower_basic_auth,
+        }
+        assert kept[name] == value
+
+    def test_spaces_around_a_value_do_not_count(self) -> None:
+        assert read(PORT=" 8123 ", SECRET_KEY=" s \n").port == 8123
+        assert read(SECRET_KEY=" s \n").secret_key == "s"
+
+    def test_any_free_port_can_be_asked_for(self) -> None:
+        assert read(PORT="0", FLOWER_PORT="0").port == 0
+
+
+class TestHeartbeat:
+    @pytest.mark.parametrize(("stale", "heartbeat"), [("2", 0.5), ("20", 5), ("40", 10), ("600", 10)])
+    def test_it_follows_a_shortened_staleness(self, stale: str, heartbeat: float) -> None:
+        assert read(STALE_AFTER_SECONDS=stale).jobs.heartbeat_seconds == heartbeat
+
+    def test_one_too_slow_for_the_staleness_is_refused(self) -> None:
+        said = faults(HEARTBEAT_SECONDS="30")
+        assert "STALE_AFTER_SECONDS must be more than twice HEARTBEAT_SECONDS" in said
+        assert read(HEARTBEAT_SECONDS="30", STALE_AFTER_SECONDS="60.5").jobs.heartbeat_seconds == 30
+        assert "twice" in faults(HEARTBEAT_SECONDS="1", STALE_AFTER_SECONDS="2")
+
+
+class TestModel:
+    @pytest.mark.parametrize(
+        ("given", "configured"),
+        [
+            ({}, False),
+            ({"OPENAI_API_KEY": " "}, False),
+            ({"OPENAI_API_KEY": "k"}, True),
+            ({"OPENAI_BASE_URL": "http://h/v1"}, True),
+        ],
+    )
+    def test_a_key_or_an_address_makes_one(self, given: dict[str, str], configured: bool) -> None:
+        assert read(**given).model.configured is configured
+
+
+class TestSecrets:
+    def test_no_text_of_the_settings_shows_one(self) -> None:
+        secrets = {
+            "OPENAI_API_KEY": "model-secret",
+            "OPENAI_BASE_URL": "https://u:url-secret@h",
+            "AGENT_TOKEN": "agent-secret",
+            "FLOWER_BASIC_AUTH": "u:flower-secret",
+        }
+        settings = read(**secrets)
+        for shown in (settings, settings.s3, settings.model, [settings.s3, settings.model]):
+            for text in (repr(shown), str(shown), f"{shown}"):
+                assert "secret" not in text.replace("secret_key=", "")
+
+    def test_settings_can_not_be_changed(self) -> None:
+        with pytest.raises(AttributeError):
+            read().port = 1  # type: ignore[misc]

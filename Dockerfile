@@ -15,7 +15,7 @@ FROM python:3.11.15-slim-bookworm
 RUN groupadd --system --gid 10001 coursewright \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
        --shell /usr/sbin/nologin coursewright
-# The repository's root comes first on the path: schema, storage and tasks are also names on the package index.
+# /app comes first on the path: the package index has other packages named schema, storage and tasks.
 ENV PATH=/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -39,6 +38,7 @@ class Bus:
         )
         self._waiting: dict[UUID, None] = {}
         self._wanted = threading.Event()
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -52,7 +52,7 @@ class Bus:
         self._wanted.set()
 
     def _send(self) -> None:
-        while True:
+        while not self._closing.is_set() or self._waiting:
             self._wanted.wait()
             self._wanted.clear()
             with self._lock:
@@ -64,7 +64,7 @@ class Bus:
                 pipeline.execute()
             except RedisError as error:
                 log.warning("wakes_dropped", count=len(waiting), error=type(error).__name__)
-                time.sleep(_PAUSE_SECONDS)
+                self._closing.wait(_PAUSE_SECONDS)
                 with self._lock:
                     self._waiting.clear()
 
@@ -87,4 +87,9 @@ class Bus:
             return False
 
     def close(self) -> None:
+        """Send the wakes that wait, end the thread, and only then the connections it uses."""
+        self._closing.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(_PAUSE_SECONDS)
         self.client.close()

@@ -216,14 +216,15 @@ class Standing:
 
 
 def lock(tx: Transaction, job_id: UUID, organization_id: UUID | None = None) -> Standing | None:
-    """Lock a job's row (its parent's first, the one order all use) and read where it stands."""
+    """Lock a job's row (its parent's first, the one order all use) and read where it stands. None when there is no
+    such job, or only its tombstone."""
     tx.run(
         "SELECT 1 FROM jobs WHERE id = (SELECT parent_job_id FROM jobs WHERE id = :job) FOR NO KEY UPDATE",
         {"job": job_id},
     )
     row = tx.run(
         """SELECT * FROM jobs WHERE id = :job AND (CAST(:org AS uuid) IS NULL OR organization_id = :org)
-        FOR NO KEY UPDATE""",
+          AND purged_at IS NULL FOR NO KEY UPDATE""",
         {"job": job_id, "org": organization_id},
     ).one_or_none()
     if row is None:

@@ -84,6 +84,11 @@ def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: fl
         return Delivery("stopped:database_away")
     if claimed is None:
         return Delivery("stopped:not_due")
+    if claimed.formats - {CHECKPOINT_FORMAT}:
+        # Written by newer code: another worker understands it, so this is no failure of the job.
+        log.warning("unknown_checkpoint_format", formats=sorted(claimed.formats))
+        steps.hand_back(deps.db, claimed.lease)
+        return Delivery("stopped:unknown_checkpoint_format")
     deps.bus.wake(job_id)
     turn = deps.settings.jobs.turn_seconds if turn_seconds is None else turn_seconds
     return _take_turn(deps, pipeline, step, claimed, time.monotonic() + turn)
@@ -132,9 +137,6 @@ def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, un
 
 def _run_step(work: Work, step: Step, following: Step | None, until: float) -> bool:
     """Do one step and end it. Returns whether this delivery goes on with the following one."""
-    if work.claimed.formats - {CHECKPOINT_FORMAT}:
-        # Written by newer code: another worker understands it.
-        raise Unavailable("A checkpoint has a format this worker doesn't know.", code="unknown_checkpoint_format")
     began = time.monotonic()
     outcome = perform(step.name, work)
     work.settle_calls()

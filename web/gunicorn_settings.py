@@ -9,6 +9,8 @@ from storage.processes import end_with_parent
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
+# Imported once, then forked; every process makes its own connections (tasks.deps is keyed by pid).
+preload_app = True
 threads = 8
 graceful_timeout = 8
 timeout = 60

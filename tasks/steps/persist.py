@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from schema.clock import iso, utc_now
+from schema.errors import Permanent
 from storage import documents, steps
 from storage.documents import Author, Revision
 from tasks.publish import course_key, publish_document
@@ -42,7 +43,7 @@ def _revision(work: Work) -> Revision:
         # Pictures or people may have gone on from it; what readers get is always the current one.
         current = documents.current_in(tx, org, "course", course_id)
     if current is None:
-        raise Stopped  # archived meanwhile
+        raise Permanent("The course was archived while it was being made.", code="course_archived")
     return current
 
 

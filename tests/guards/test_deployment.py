@@ -279,3 +279,9 @@ def test_inside_its_container_a_process_listens_to_others() -> None:
     for name in ("web", "flower"):
         assert SERVICES[name]["environment"]["HOST"] == "0.0.0.0"  # noqa: S104 - within the containers' own network
         assert len(SERVICES[name]["ports"]) == 1
+
+
+def test_the_readme_tells_of_every_setting() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])}
+    assert names_read() <= told

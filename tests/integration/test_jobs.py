@@ -226,7 +226,7 @@ def test_many_who_cancel_at_once_cancel_once(deps: Deps, asker: Asker) -> None:
 
 @pytest.mark.parametrize("deed", [lambda *given: cancel_job(*given, ""), retry_job], ids=["cancel", "retry"])
 def test_the_job_of_another_organization_is_not_there(deps: Deps, asker: Asker, deed: Any) -> None:
-    job_id = start(deps, asker)
+    job_id = put_job(deps, asker.organization_id)
     stranger = school(deps)
     before = everything(deps, job_id)
     for unknown in (job_id, new_id()):

@@ -6,6 +6,8 @@ import pytest
 
 from schema.errors import SettingsError
 from schema.settings import Settings, read_settings
+from storage.bus import Bus
+from storage.db import make_engine
 
 #: The least that must be set.
 ENVIRON = {
@@ -47,7 +49,7 @@ class TestWhatIsMissing:
     @pytest.mark.parametrize("value", [None, "", "  "])
     def test_a_missing_or_empty_value_is_named_with_what_it_needs(self, name: str, value: str | None) -> None:
         given = {key: kept for key, kept in ENVIRON.items() if key != name}
-        with pytest.raises(SettingsError, match=rf"\b{name} is not set\. It needs a"):
+        with pytest.raises(SettingsError, match=rf"\b{name} is not set\. It needs \w"):
             read_settings(given if value is None else given | {name: value})
 
     def test_everything_missing_is_told_at_once(self) -> None:
@@ -125,6 +127,15 @@ class TestWhatIsMalformed:
             "FLOWER_BASIC_AUTH": settings.flower_basic_auth,
         }
         assert kept[name] == value
+
+    @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+    def test_every_scheme_taken_for_the_database_is_one_its_library_knows(self, scheme: str) -> None:
+        url = read(DATABASE_URL=f"{scheme}://u:p@h:1/x").database_url
+        assert make_engine(url, name="test").dialect.driver == "psycopg2"
+
+    @pytest.mark.parametrize("scheme", ["redis", "rediss"])
+    def test_every_scheme_taken_for_redis_is_one_its_library_knows(self, scheme: str) -> None:
+        Bus(read(REDIS_URL=f"{scheme}://:p@h:1/0").redis_url).close()
 
     def test_spaces_around_a_value_do_not_count(self) -> None:
         assert read(PORT=" 8123 ", SECRET_KEY=" s \n").port == 8123

@@ -52,7 +52,7 @@ class Band:
         return self.left[0] < 0
 
     def kind(self, one: Sum) -> object:
-        """What a sum practises. Below zero the signs tell; else carrying or not, and how many digits the numbers have."""
+        """What a sum practises: below zero its signs, else carrying or not, and numbers of so many digits."""
         if self.below_zero:
             return one.a < 0, one.b < 0
         return one.carries, one.trivial, len(str(one.a)), len(str(one.b))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.strategies.arithmetic.scene import BELOW, Scene
 
 _FROM_BELOW = (-20_000, -2)
-_DIVERS = ("submarine", "diving robot", "probe", "diving bell", "camera")
+_DIVERS = ("small submarine", "diving robot", "probe", "diving bell", "camera")
 _CLUBS = ("chess club", "soccer club", "book club", "choir", "hiking club", "band", "theater group", "rowing club")
 _PLACES = ("mountain hut", "harbor", "village", "airport", "ski station", "farm", "lighthouse")
 _GAMES = ("board game", "card game", "quiz", "computer game", "spelling game")
@@ -23,9 +23,11 @@ NUMBER_LINE: tuple[Scene, ...] = (
         "In {place} the {it} has a balance of {a} dollars. It earns {b} dollars. The new balance is [blank] dollars.",
     ), _CLUBS, below_zero=True),
     Scene("rise", "+", (-900, -4), (2, 890), (-890, -2), "It rises, so add.", (
+        "{name} pulls a {it} up by {b} meters from {a} meters (0 is sea level). It ends at [blank] meters.",
         "Near {place} a {it} is at {a} meters (0 is sea level). It rises {b} meters. Now it is at [blank] meters.",
     ), _DIVERS, below_zero=True),
     Scene("win", "+", _FROM_BELOW, (2, 20_000), (-20_000, 20_000), "Points are won, so add.", (
+        "The team from {place} has {a} points in a {it}. A good round brings {b} points. It then has [blank] points.",
         "In a {it} {name} stands at {a} points. Then {he} wins {b} points. Now {he} stands at [blank] points.",
     ), _GAMES, below_zero=True),
     Scene("flood", "+", (-900, -2), (2, 900), (-900, 900), "The water rises, so add.", (
@@ -43,9 +45,11 @@ NUMBER_LINE: tuple[Scene, ...] = (
         "In {place} the {it} has a balance of {a} dollars. It spends {b} dollars. The new balance is [blank] dollars.",
     ), _CLUBS, below_zero=True),
     Scene("dive", "-", (-900, -2), (2, 890), (-1500, -4), "It goes down, so subtract.", (
+        "{name} sends a {it} {b} meters further down from {a} meters (0 is sea level). It ends at [blank] meters.",
         "Near {place} a {it} is at {a} meters (0 is sea level). It sinks {b} meters. Now it is at [blank] meters.",
     ), _DIVERS, below_zero=True),
     Scene("lose", "-", (-20_000, 20_000), (2, 20_000), BELOW, "Points are lost, so subtract.", (
+        "The team from {place} has {a} points in a {it}. A bad round costs {b} points. It is left with [blank] points.",
         "In a {it} {name} stands at {a} points. Then {he} loses {b} points. Now {he} stands at [blank] points.",
     ), _GAMES, below_zero=True),
     Scene("drought", "-", (-900, 900), (2, 900), (-1800, -2), "The water falls, so subtract.", (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from storage.catalog import PUBLIC
 from storage.db import Database
 
 
@@ -17,7 +16,7 @@ class Organization:
 
 
 def ensure(db: Database, organization: Organization) -> bool:
-    """Make an organization and its catalog (and the public catalog) when missing. True when it was made now."""
+    """Make an organization and its catalog. False when its id or its slug is taken: then nothing is changed."""
     values = {"id": organization.id, "slug": organization.slug, "name": organization.name}
     with db.transaction() as tx:
         made = tx.run(
@@ -25,10 +24,8 @@ def ensure(db: Database, organization: Organization) -> bool:
             ON CONFLICT DO NOTHING RETURNING id""",
             values,
         ).one_or_none()
-        tx.run(
-            """INSERT INTO catalogs (id, organization_id) VALUES (:public, NULL), (:id, :id) ON CONFLICT DO NOTHING""",
-            {"public": PUBLIC, "id": organization.id},
-        )
+        if made is not None:
+            tx.run("INSERT INTO catalogs (id, organization_id) VALUES (:id, :id)", values)
     return made is not None
 
 

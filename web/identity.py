@@ -18,6 +18,8 @@ from tasks.commands import Asker
 from web.wiring import deps
 
 Role = Literal["viewer", "author", "admin"]
+#: The name of the cookie a browser keeps.
+SESSION_COOKIE = "coursewright"
 _RANK: dict[str, int] = {"viewer": 1, "author": 2, "admin": 3}
 _WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 

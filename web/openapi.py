@@ -16,6 +16,7 @@ from marshmallow import Schema, fields
 
 from schema.fields import StrictSchema, Text, Whole
 from web.describe import Description, describe
+from web.error_advice import ADVICE
 from web.identity import PUBLIC, need_of, needs
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
@@ -124,6 +125,11 @@ def openapi() -> Response:
 @blueprint.get("/docs")
 def browse() -> str:
     return render_template("docs.html")
+
+
+@blueprint.get("/docs/errors")
+def errors() -> str:
+    return render_template("errors.html", advice=ADVICE)
 
 
 @blueprint.get("/docs/assets/<path:name>")

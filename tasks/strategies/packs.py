@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 
 from schema.course import Item, StudyText
 from schema.job import CourseRequest
@@ -11,12 +10,7 @@ from schema.normalize import placed_options
 from schema.pack import Pack, PackTemplate, fold, wrong_answers
 from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
-
-
-def first_number(text: str) -> int | None:
-    """The first whole number in a text such as ``"Grades 3-5"``; none when there is none."""
-    found = re.search(r"\d+", text)
-    return int(found.group()) if found else None
+from schema.wording import first_number
 
 
 def grade_of(request: CourseRequest) -> int | None:

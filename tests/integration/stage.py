@@ -192,6 +192,7 @@ class Fate:
 
     def __init__(self, at: int) -> None:
         self.at = at
+        self.death: BaseException | None = None
         self.moments: list[str] = []
         self._thread = threading.get_ident()
 
@@ -199,7 +200,7 @@ class Fate:
         if threading.get_ident() == self._thread:
             self.moments.append(name)
             if len(self.moments) == self.at:
-                raise Died(name)
+                raise self.death or Died(name)
 
 
 class MortalDatabase(Database):

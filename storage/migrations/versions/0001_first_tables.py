@@ -377,6 +377,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_calls")),
     )
     op.create_index("ix_model_calls_job_id", "model_calls", ["job_id"], unique=False)
+    # The catalog of public courses belongs to no organization, so nobody else would make it.
+    op.execute("INSERT INTO catalogs (id) VALUES ('00000000-0000-0000-0000-000000000000')")
     for statement in VIEWS:
         op.execute(statement)
 

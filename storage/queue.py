@@ -9,7 +9,7 @@ from storage.db import Database
 
 #: Due, and not sent, or sent so long ago that the message must be taken for lost. The wait doubles with each send,
 #: so a long queue is not filled with copies, up to 16 times ``resend``.
-_WAITING = """queue = :queue AND due_at <= clock_timestamp() AND status IN ('pending', 'processing')
+_WAITING = """due_at <= clock_timestamp() AND status IN ('pending', 'processing')
   AND (sent_at IS NULL
     OR sent_at < clock_timestamp() - make_interval(secs => :resend * power(2, LEAST(sends, 5) - 1)))"""
 
@@ -24,17 +24,25 @@ class Sending:
     step: str
 
 
+def waiting_queues(db: Database, *, resend_after_seconds: float) -> list[str]:
+    """The queues in which something should be sent now. A cheap look, because most of the time there is nothing."""
+    with db.statement() as tx:
+        rows = tx.run(f"SELECT DISTINCT queue FROM jobs WHERE {_WAITING}", {"resend": resend_after_seconds}).all()
+    return sorted(row.queue for row in rows)
+
+
 def take_for_sending(db: Database, queue: str, *, window: int, resend_after_seconds: float) -> list[Sending]:
     """Mark due jobs as sent and return them, so that at most ``window`` are sent and not begun.
 
-    Organizations take turns, older jobs first within each. Two dispatchers at once never take the same job."""
+    Organizations take turns, older jobs first within each; what an organization has sent or at work already counts
+    as turns it took, so nobody waits behind another's long queue. Two dispatchers at once never take the same job."""
     values = {"queue": queue, "resend": resend_after_seconds, "window": window}
     with db.statement() as tx:
         rows = tx.run(
             f"""WITH ranked AS (
               SELECT id, sent_at IS NOT NULL AS again, priority, due_at,
                 row_number() OVER (PARTITION BY organization_id ORDER BY priority, due_at, id) AS turn
-              FROM jobs WHERE {_WAITING}
+              FROM jobs WHERE queue = :queue AND {_WAITING}
             ), room AS (
               SELECT :window - count(*) AS free FROM jobs
               WHERE queue = :queue AND due_at IS NOT NULL AND sent_at IS NOT NULL

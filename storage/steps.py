@@ -236,17 +236,17 @@ def holds(tx: Transaction, lease: Lease) -> bool:
     return tx.run(f"SELECT 1 FROM jobs WHERE {_FENCE} FOR NO KEY UPDATE", lease.fence()).one_or_none() is not None
 
 
-def hand_back(db: Database, lease: Lease) -> bool:
-    """Give a step up undone (shutdown): due again at once, no attempt counted."""
+def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
+    """Give a step up undone (shutdown): due again in ``seconds``, no attempt counted."""
     with db.statement() as tx:
         row = tx.run(
             f"""WITH held AS (
-              UPDATE jobs SET status = 'pending', due_at = clock_timestamp(), sent_at = NULL, sends = 0,
-                updated_at = clock_timestamp()
+              UPDATE jobs SET status = 'pending', due_at = clock_timestamp() + make_interval(secs => :seconds),
+                sent_at = NULL, sends = 0, updated_at = clock_timestamp()
               WHERE {_FENCE} RETURNING id
             ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)
             SELECT 1 FROM held""",
-            lease.fence(),
+            {**lease.fence(), "seconds": seconds},
         ).one_or_none()
     return row is not None
 

@@ -7,12 +7,13 @@ from kombu.exceptions import OperationalError
 
 from schema.errors import Unavailable
 from storage.bus import reaching_redis
-from storage.queue import Sending, take_for_sending
+from storage.queue import Sending, take_for_sending, waiting_queues
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES
 
 log = structlog.get_logger(__name__)
 
+#: Every queue that carries steps.
 QUEUES = sorted({pipeline.queue for pipeline in PIPELINES.values()})
 
 
@@ -21,13 +22,19 @@ def dispatch(deps: Deps) -> int:
 
     Never raises: a message that can't be sent now is sent again by a later sweep, because its row still says "due"."""
     sent = 0
-    for queue in QUEUES:
+    resend = deps.settings.jobs.resend_after_seconds
+    try:
+        queues = waiting_queues(deps.db, resend_after_seconds=resend)
+    except Unavailable as error:
+        log.warning("dispatch_waits", reason=error.code)
+        return 0
+    for queue in queues:
         try:
             sendings = take_for_sending(
                 deps.db,
                 queue,
                 window=deps.settings.jobs.dispatch_window,
-                resend_after_seconds=deps.settings.jobs.resend_after_seconds,
+                resend_after_seconds=resend,
             )
             for sending in sendings:
                 _send(deps, sending)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 from tasks.deps import Deps
 from tasks.dispatch import dispatch
+
+#: Between two looks, so that a hundred jobs ending together cost a few looks instead of a hundred.
+PAUSE_SECONDS = 0.02
 
 
 class _Nudge:
@@ -27,6 +31,7 @@ class _Nudge:
             self._wanted.wait()
             self._wanted.clear()
             dispatch(self.deps)
+            time.sleep(PAUSE_SECONDS)
 
 
 _nudges: dict[int, _Nudge] = {}

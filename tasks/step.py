@@ -85,9 +85,10 @@ def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: fl
     if claimed is None:
         return Delivery("stopped:not_due")
     if claimed.formats - {CHECKPOINT_FORMAT}:
-        # Written by newer code: another worker understands it, so this is no failure of the job.
+        # Written by newer code: another worker understands it, so this is no failure of the job. Not at once, or
+        # while there is no such worker this one would claim it again and again.
         log.warning("unknown_checkpoint_format", formats=sorted(claimed.formats))
-        steps.hand_back(deps.db, claimed.lease)
+        _hand_back(deps, claimed.lease, deps.settings.jobs.resend_after_seconds)
         return Delivery("stopped:unknown_checkpoint_format")
     deps.bus.wake(job_id)
     turn = deps.settings.jobs.turn_seconds if turn_seconds is None else turn_seconds
@@ -120,7 +121,7 @@ def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, un
                 return Delivery("passed_on", pass_on=True, steps_done=done)
             step = following
     except Stopped:
-        if deps.watcher.shutting_down.is_set() and _hand_back(deps, held):
+        if deps.watcher.shutting_down.is_set() and _hand_back(deps, held.lease):
             return Delivery("stopped:handed_back")
         return Delivery("stopped:not_ours")
     except CoursewrightError as error:
@@ -143,8 +144,8 @@ def _run_step(work: Work, step: Step, following: Step | None, until: float) -> b
     work.check()
     seconds = time.monotonic() - began
     goes_on = following is not None and time.monotonic() < until and not work.deps.watcher.shutting_down.is_set()
-    renewed = _end(work, step, following, outcome, seconds, goes_on)
-    work.held.lease = renewed
+    with work.held.renewing:
+        work.held.lease = _end(work, step, following, outcome, seconds, goes_on)
     work.checkpoints[step.name, ""] = outcome.result
     log.info("step_completed", step=step.name, seconds=round(seconds, 4))
     work.deps.bus.wake(work.job_id)
@@ -197,9 +198,9 @@ def _ending(work: Work, step: Step, following: Step | None, outcome: Outcome, se
     )
 
 
-def _hand_back(deps: Deps, held: Held) -> bool:
+def _hand_back(deps: Deps, lease: Lease, seconds: float = 0) -> bool:
     try:
-        return steps.hand_back(deps.db, held.lease)
+        return steps.hand_back(deps.db, lease, seconds)
     except Unavailable:
         return False  # the lease lapses, and the reconciler takes the job up
 

@@ -26,10 +26,12 @@ LOOK_EVERY = 0.5
 
 @dataclass
 class Held:
-    """A step running in this process."""
+    """A step running in this process. ``renewing`` is held while a step ends: between its commit and the new lease
+    here, the row and this disagree, and that doesn't mean that the job was lost."""
 
     lease: Lease
     stop: threading.Event = field(default_factory=threading.Event)
+    renewing: threading.Lock = field(default_factory=threading.Lock)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -49,6 +51,8 @@ class Watcher:
         """Watch over a lease until ``release``."""
         held = Held(lease)
         with self._lock:
+            if (older := self._held.get(lease.job_id)) is not None:
+                older.stop.set()  # it slept until its lease lapsed, and the job came back to this very process
             self._held[lease.job_id] = held
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="watcher", daemon=True)
@@ -92,5 +96,15 @@ class Watcher:
                 log.warning("watcher_blind", error=error.code)
                 continue
             for held, lease in zip(running, leases, strict=True):
-                if lease.job_id not in ours and held.lease is lease:
-                    held.stop.set()
+                if lease.job_id not in ours:
+                    _stop_if_lost(held, lease)
+
+
+def _stop_if_lost(held: Held, lease: Lease) -> None:
+    """Stop a step whose lease the row doesn't know any more, unless it is being renewed or was just now."""
+    if held.renewing.acquire(blocking=False):
+        try:
+            if held.lease is lease:
+                held.stop.set()
+        finally:
+            held.renewing.release()

@@ -28,6 +28,7 @@ from storage.processes import Spec, start, stop, wait_ready
 from storage.queue import Sending
 from storage.schema_version import upgrade
 from tasks import deps as wiring
+from tasks import logs
 from tasks.commands import Asker
 from tasks.deps import Deps
 
@@ -173,6 +174,12 @@ def eventually(look: Callable[[], T], within: float = 30.0, what: str = "it") ->
             return found
         assert time.monotonic() < until, f"{what} did not come true within {within} s; the last look gave {found!r}"
         time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plain_logs() -> None:
+    """Logs as production writes them; the default would draw every local variable of an expected error."""
+    logs.configure("ERROR")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -54,7 +54,7 @@ def everything(deps: Deps, job_id: UUID) -> list[Any]:
     """All that is kept of a job, for seeing that nothing was written."""
     tables = ("job_payloads", "job_leases", "job_steps", "job_events")
     kept = [
-        rows(deps, f"SELECT to_jsonb(t) AS row FROM {table} t WHERE job_id = :id ORDER BY 1", id=job_id)  # noqa: S608
+        rows(deps, f"SELECT to_jsonb(t) AS row FROM {table} t WHERE job_id = :id ORDER BY 1", id=job_id)
         for table in tables
     ]
     return [rows(deps, "SELECT to_jsonb(j) AS row FROM jobs j WHERE id = :id", id=job_id), *kept]
@@ -143,8 +143,8 @@ def lose_worker(deps: Deps, job_id: UUID, seconds: float = 120) -> None:
     """Its worker was last heard of ``seconds`` ago."""
     past = "clock_timestamp() - make_interval(secs => :seconds)"
     values = {"id": job_id, "seconds": seconds}
-    assert change(deps, f"UPDATE job_leases SET heartbeat_at = {past} WHERE job_id = :id", **values) == 1  # noqa: S608
-    change(deps, f"UPDATE jobs SET updated_at = {past} WHERE id = :id", **values)  # noqa: S608
+    assert change(deps, f"UPDATE job_leases SET heartbeat_at = {past} WHERE job_id = :id", **values) == 1
+    change(deps, f"UPDATE jobs SET updated_at = {past} WHERE id = :id", **values)
 
 
 def make_due(deps: Deps, job_id: UUID) -> None:
@@ -188,19 +188,20 @@ class Died(BaseException):
 
 
 class Fate:
-    """Kills this thread at its ``at``-th moment; a moment is before and after whatever leaves the process."""
+    """Kills this thread at its ``at``-th moment; a moment is before and after whatever leaves the process. With
+    ``error`` it is not death that comes, but that error, and only before something."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, error: Exception | None = None) -> None:
         self.at = at
-        self.death: BaseException | None = None
         self.moments: list[str] = []
+        self._error = error
         self._thread = threading.get_ident()
 
     def moment(self, name: str) -> None:
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._thread and (self._error is None or name.startswith("before")):
             self.moments.append(name)
             if len(self.moments) == self.at:
-                raise self.death or Died(name)
+                raise self._error or Died(name)
 
 
 class MortalDatabase(Database):

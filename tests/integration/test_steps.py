@@ -319,7 +319,7 @@ def test_a_course_that_dies_at_any_moment_is_made_once_all_the_same(
         else:
             assert_made_once(deps, job_id)
             break
-    assert len(deaths) > 30
+    assert len(deaths) > 20
     assert {"before upload", "after upload", "before commit", "after commit"} <= set(deaths)
 
 
@@ -327,11 +327,12 @@ def test_a_course_that_dies_at_any_moment_is_made_once_all_the_same(
 def test_a_step_that_fails_anywhere_goes_on_from_its_checkpoints(
     deps: Deps, asker: Asker, empty_store: None, error: Exception
 ) -> None:
-    for moment in (5, 9, 13, 17):
+    for moment in count(2):  # the first is before the claim
         job_id = put_job(deps, asker.organization_id, course_id=f"{type(error).__name__}-{moment}".lower())
-        fate = Fate(moment)
-        fate.death = error
-        verdict = deliver(mortal(deps, fate), job_id, 1, "skeleton", 60).verdict
+        verdict = deliver(mortal(deps, Fate(moment, error)), job_id, 1, "skeleton", 60).verdict
+        if verdict == "done":
+            break
+        before = completed(deps, job_id)
         if isinstance(error, Transient):
             assert verdict == "stopped:tries_again"
         else:
@@ -340,7 +341,9 @@ def test_a_step_that_fails_anywhere_goes_on_from_its_checkpoints(
             retry_job(deps, asker, job_id)
         once.run_due(deps)
         assert job(deps, job_id).run == 2
+        assert completed(deps, job_id)[: len(before)] == before
         assert_made_once(deps, job_id)
+    assert moment > 10
 
 
 def test_a_cancel_in_the_middle_keeps_checkpoint_events_and_file_of_later_steps_from_landing(
@@ -381,7 +384,7 @@ def test_a_job_cancelled_between_two_steps_stays_where_it_is(deps: Deps, asker: 
     assert completed(deps, job_id) == ["skeleton"]
 
 
-def test_a_checkpoint_of_newer_code_is_handed_back_uncounted_and_not_failed(
+def test_a_checkpoint_of_newer_code_is_handed_back_for_later_and_nothing_is_counted(
     deps: Deps, job_id: UUID, empty_store: None
 ) -> None:
     assert deliver(deps, job_id, 1, "skeleton", 0).pass_on
@@ -389,7 +392,7 @@ def test_a_checkpoint_of_newer_code_is_handed_back_uncounted_and_not_failed(
     for _ in range(5):
         make_due(deps, job_id)
         row = job(deps, job_id)
-        assert deliver(deps, job_id, row.run, "fill", 60).verdict == "stopped:handed_back"
+        assert deliver(deps, job_id, row.run, "fill", 60).verdict == "stopped:unknown_checkpoint_format"
     row = job(deps, job_id)
     assert (row.status, row.retry_count, row.error) == ("pending", 0, None)
     assert row.due_at > rows(deps, "SELECT clock_timestamp() AS now")[0].now

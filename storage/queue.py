@@ -32,28 +32,34 @@ def waiting_queues(db: Database, *, resend_after_seconds: float) -> list[str]:
 
 
 def take_for_sending(db: Database, queue: str, *, window: int, resend_after_seconds: float) -> list[Sending]:
-    """Mark due jobs as sent and return them, so that at most ``window`` are sent and not begun.
+    """Mark due jobs as sent and return them in their order, so that at most ``window`` are sent and not begun.
 
     Organizations take turns, older jobs first within each; what an organization has sent or at work already counts
     as turns it took, so nobody waits behind another's long queue. Two dispatchers at once never take the same job."""
     values = {"queue": queue, "resend": resend_after_seconds, "window": window}
     with db.statement() as tx:
         rows = tx.run(
-            f"""WITH ranked AS (
-              SELECT id, sent_at IS NOT NULL AS again, priority, due_at,
-                row_number() OVER (PARTITION BY organization_id ORDER BY priority, due_at, id) AS turn
-              FROM jobs WHERE queue = :queue AND {_WAITING}
+            f"""WITH taken AS (
+              SELECT organization_id, count(*) AS turns, count(*) FILTER (WHERE due_at IS NOT NULL) AS sent
+              FROM jobs WHERE queue = :queue AND status IN ('pending', 'processing')
+                AND (sent_at IS NOT NULL OR due_at IS NULL)
+              GROUP BY organization_id
+            ), ranked AS (
+              SELECT id, sent_at IS NOT NULL AS again, priority, due_at, COALESCE(turns, 0)
+                + row_number() OVER (PARTITION BY organization_id ORDER BY priority, due_at, id) AS turn
+              FROM jobs LEFT JOIN taken USING (organization_id) WHERE queue = :queue AND {_WAITING}
             ), room AS (
-              SELECT :window - count(*) AS free FROM jobs
-              WHERE queue = :queue AND due_at IS NOT NULL AND sent_at IS NOT NULL
+              SELECT :window - COALESCE(sum(sent), 0) AS free FROM taken
             ), picked AS (
               SELECT id FROM ranked ORDER BY again DESC, priority, turn, due_at, id
               LIMIT (SELECT GREATEST(free, 0) + (SELECT count(*) FROM ranked WHERE again) FROM room)
             ), locked AS (
               SELECT id FROM jobs WHERE id IN (SELECT id FROM picked) AND {_WAITING} FOR NO KEY UPDATE SKIP LOCKED
+            ), marked AS (
+              UPDATE jobs SET sent_at = clock_timestamp(), sends = sends + 1 FROM locked WHERE jobs.id = locked.id
+              RETURNING jobs.id, jobs.run, jobs.job_type, jobs.current_step
             )
-            UPDATE jobs SET sent_at = clock_timestamp(), sends = sends + 1 FROM locked WHERE jobs.id = locked.id
-            RETURNING jobs.id, jobs.run, jobs.job_type, jobs.current_step""",
+            SELECT marked.* FROM marked JOIN ranked USING (id) ORDER BY again DESC, priority, turn, due_at, id""",
             values,
         ).all()
     return [Sending(row.id, row.run, row.job_type, row.current_step) for row in rows]

@@ -39,7 +39,7 @@ def register(app: Flask) -> None:
             and not response.is_streamed
             and not response.direct_passthrough
             and "Content-Encoding" not in response.headers
-            and response.mimetype.startswith(_PACKED)
+            and (response.mimetype or "").startswith(_PACKED)
             and request.accept_encodings["gzip"] > 0
         )
         if packable:

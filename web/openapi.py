@@ -12,7 +12,7 @@ import flask_swagger_ui
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, send_from_directory
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from schema.fields import StrictSchema, Text, Whole
 from web.describe import Description, describe
@@ -22,6 +22,7 @@ from web.identity import PUBLIC, need_of, needs
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+_END = r"\Z"
 _WITHOUT_BODY = {204, 302, 304}
 _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
@@ -52,7 +53,7 @@ def build(app: Flask) -> dict[str, Any]:
         version="0.1.0",
         openapi_version="3.1.0",
         info={"description": "A course factory: ask for a course, follow its job, read it from the catalog."},
-        plugins=[MarshmallowPlugin(schema_name_resolver=lambda given: _name(given))],
+        plugins=[_Plugin(schema_name_resolver=_name)],
     )
     spec.components.security_scheme("agent", {"type": "apiKey", "in": "header", "name": "X-Agent-Token"})
     spec.components.security_scheme("organization", {"type": "apiKey", "in": "header", "name": "X-Organization-Id"})
@@ -70,6 +71,22 @@ def build(app: Flask) -> dict[str, Any]:
                 path, operations={method.lower(): _operation(rule.endpoint, rule.arguments, description, is_public)}
             )
     return spec.to_dict()
+
+
+class _Plugin(MarshmallowPlugin):
+    """Writes patterns as other languages read them: JSON Schema's search anywhere in a text and know no ``\\Z``."""
+
+    def init_spec(self, spec: APISpec) -> None:
+        super().init_spec(spec)
+        if self.converter is not None:
+            self.converter.add_attribute_function(_pattern)  # type: ignore[no-untyped-call]
+
+
+def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    for rule in field.validators:
+        if isinstance(rule, validate.Regexp):
+            return {"pattern": f"^(?:{str(rule.regex.pattern).removesuffix(_END)})$"}
+    return {}
 
 
 def _name(given: Any) -> str:

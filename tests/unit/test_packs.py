@@ -23,9 +23,6 @@ from tasks.steps.validate import limits_of
 from tasks.strategies import packs
 from tasks.strategies.packs import find_pack
 
-#: Asked for by their own band alone, these are not found: the band begins at 3, their grades at 4.
-BAND_BELOW_GRADES = {"fractions-vocabulary-g5", "solar-system-g5"}
-
 each_pack = pytest.mark.parametrize("pack", shelf(), ids=lambda pack: pack["id"])
 
 
@@ -250,9 +247,7 @@ class TestFinding:
             assert found(name, grade=str(pack["grades"]["highest"])) == pack["id"], name
 
     @each_pack
-    def test_its_own_grade_band_leads_to_it(self, pack: Pack, request: pytest.FixtureRequest) -> None:
-        if pack["id"] in BAND_BELOW_GRADES:
-            request.applymarker(pytest.mark.xfail(strict=True, reason="its band begins below its grades"))
+    def test_its_own_grade_band_leads_to_it(self, pack: Pack) -> None:
         assert found(pack["topic"], gradeBand=pack["gradeBand"]) == pack["id"]
 
     @pytest.mark.parametrize(

@@ -1,0 +1,200 @@
+"""The API's own description: whole, and true to the OpenAPI 3.1 specification as far as its structure goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from web.identity import need_of
+from web.openapi import build
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}
+#: Keywords of JSON Schema 2020-12 that this API may use. OpenAPI 3.0's own (``nullable`` above all) are not among them.
+KEYWORDS = {
+    *("$ref", "type", "format", "enum", "const", "default", "properties", "required", "additionalProperties"),
+    *("items", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern", "description"),
+    *("anyOf", "oneOf", "allOf", "readOnly", "propertyNames"),
+}
+WITHOUT_BODY = {"204", "302", "304"}
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    with app.app_context():
+        return build(app)
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every Schema Object of the document: those of components, and those that stand under a ``schema``."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "schema":
+                yield from _whole(value)
+            elif key == "schemas":
+                for schema in value.values():
+                    yield from _whole(schema)
+            else:
+                yield from schemas_in(value)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from schemas_in(inner)
+
+
+def _whole(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema with all schemas inside it."""
+    yield schema
+    for inner in schema.get("properties", {}).values():
+        yield from _whole(inner)
+    for key in ("items", "additionalProperties", "propertyNames"):
+        if isinstance(schema.get(key), dict):
+            yield from _whole(schema[key])
+    for key in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(key, []):
+            yield from _whole(inner)
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from references(value)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from references(inner)
+
+
+class TestDescribed:
+    def test_every_address_of_the_api_and_of_contents_is_described(self, app: Flask, document: dict[str, Any]) -> None:
+        rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/api/", "/content/"))]
+        assert len(rules) > 15
+        for rule in rules:
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            methods = {method.lower() for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+            assert methods <= document["paths"].get(path, {}).keys(), f"{rule.rule} has no @describe"
+
+    def test_operators_find_theirs_too(self, document: dict[str, Any]) -> None:
+        assert {"/healthz", "/readyz", "/metrics"} <= document["paths"].keys()
+
+    def test_who_may_come_in_is_told_as_it_is(self, app: Flask, document: dict[str, Any]) -> None:
+        for path, _, operation in operations(document):
+            public = need_of(app, operation["tags"][0]).public
+            assert (operation["security"] == []) is public, path
+            assert public or {"400", "401", "403"} <= operation["responses"].keys(), path
+
+    def test_the_cookie_has_the_name_the_app_gives_it(self, app: Flask, document: dict[str, Any]) -> None:
+        cookies = [way for way in document["components"]["securitySchemes"].values() if way["in"] == "cookie"]
+        assert [cookie["name"] for cookie in cookies] == [app.config["SESSION_COOKIE_NAME"]]
+
+    def test_it_is_served_to_anybody_and_says_the_same(self, app: Flask, document: dict[str, Any]) -> None:
+        answer = app.test_client().get("/api/openapi.json")
+        assert answer.status_code == 200
+        assert answer.get_json() == document
+
+
+class TestOperations:
+    def test_each_has_a_sentence_and_a_name_of_its_own(self, document: dict[str, Any]) -> None:
+        names = [operation["operationId"] for _, _, operation in operations(document)]
+        assert len(set(names)) == len(names)
+        for path, _, operation in operations(document):
+            assert operation["summary"].endswith("."), path
+            assert operation["tags"], path
+
+    def test_each_says_what_a_good_answer_is_and_every_answer_has_words(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            answers = operation["responses"]
+            assert any(status[0] in "23" for status in answers), f"{method} {path}"
+            for status, answer in answers.items():
+                assert re.fullmatch(r"[1-5]\d\d", status), f"{method} {path}"
+                assert answer["description"], f"{method} {path} {status}"
+                assert ("content" not in answer) is (status in WITHOUT_BODY), f"{method} {path} {status}"
+
+    def test_every_error_is_a_problem_document(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            for status, answer in operation["responses"].items():
+                if status.startswith("4"):
+                    content = answer["content"]
+                    assert list(content) == ["application/problem+json"], f"{method} {path} {status}"
+                    assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+    def test_what_can_be_wrong_is_told(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            told = operation["responses"].keys()
+            if "{" in path:
+                assert told & {"404", "403"}, f"{method} {path} names a thing that may not be there"
+            if any(parameter["schema"]["type"] == "integer" for parameter in operation["parameters"]):
+                assert "422" in told, f"{method} {path} takes a number that may not be one"
+            if "requestBody" in operation:
+                assert {"400", "413", "422"} <= told, f"{method} {path} takes a body that may be anything"
+
+    def test_each_parameter_of_an_address_is_declared_once_and_no_other(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            declared = [(parameter["in"], parameter["name"]) for parameter in operation["parameters"]]
+            assert len(set(declared)) == len(declared), f"{method} {path}"
+            in_path = {name for place, name in declared if place == "path"}
+            assert in_path == set(re.findall(r"\{(\w+)\}", path)), f"{method} {path}"
+            for parameter in operation["parameters"]:
+                assert parameter["in"] in {"path", "query", "header", "cookie"}
+                assert parameter["in"] != "path" or parameter["required"] is True
+                assert parameter["schema"]["type"] in TYPES
+
+    def test_a_method_that_takes_nothing_declares_no_body(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            assert method in METHODS
+            if method in {"get", "head", "delete"}:
+                assert "requestBody" not in operation, path
+            else:
+                body = operation.get("requestBody", {"content": {"application/json": {"schema": {}}}})
+                assert list(body["content"]) == ["application/json"], path
+
+
+class TestDocument:
+    def test_it_says_which_specification_it_follows(self, document: dict[str, Any]) -> None:
+        assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+        assert document["info"]["title"] and document["info"]["version"]
+        assert document.keys() <= {"openapi", "info", "servers", "paths", "components", "security", "tags"}
+        assert all(path.startswith("/") for path in document["paths"])
+
+    def test_every_reference_leads_somewhere_and_every_part_is_referred_to(self, document: dict[str, Any]) -> None:
+        found = set(references(document))
+        assert found
+        for reference in found:
+            place: Any = document
+            for step in reference.removeprefix("#/").split("/"):
+                place = place[step]
+            assert place
+        assert found == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+    def test_names_of_parts_are_proper_names(self, document: dict[str, Any]) -> None:
+        for name in document["components"]["schemas"]:
+            assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "a digit at the end means two schemas of the same name"
+
+    def test_schemas_use_only_what_json_schema_knows(self, document: dict[str, Any]) -> None:
+        seen = 0
+        for schema in schemas_in(document):
+            seen += 1
+            assert schema.keys() <= KEYWORDS, schema
+            types = schema.get("type", [])
+            assert set([types] if isinstance(types, str) else types) <= TYPES, schema
+            assert set(schema.get("required", [])) <= schema.get("properties", {}).keys(), schema
+            if "pattern" in schema:
+                # As ECMAScript reads it: it searches anywhere, and to it \\Z is the letter Z.
+                assert re.fullmatch(r"\^(?!.*(\\Z|\\A|\(\?P|\(\?i)).*\$", schema["pattern"]), schema
+        assert seen > 50
+
+    def test_security_names_only_ways_there_are(self, document: dict[str, Any]) -> None:
+        ways = document["components"]["securitySchemes"]
+        for _, _, operation in operations(document):
+            for way in operation["security"]:
+                assert way.keys() <= ways.keys()

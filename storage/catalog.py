@@ -176,8 +176,8 @@ def changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> di
             FROM catalogs c WHERE c.id = :id""",
             {"id": catalog_id, "since": since, "limit": limit},
         ).one()
-    gone = row.oldest is not None and since + 1 < row.oldest
-    if since > row.version or (gone and since < row.version):
+    gone = since < row.version and (row.oldest is None or since + 1 < row.oldest)
+    if since > row.version or gone:
         return {"version": row.version, "reset": True}
     found = row.changes or []
     shown: dict[str, Any] = {"version": row.version, "changes": found}
@@ -210,3 +210,9 @@ def file_written(db: Database, catalog_id: UUID, version: int) -> None:
               claimed_until = NULL WHERE id = :id""",
             {"id": catalog_id, "version": version},
         )
+
+
+def give_back(db: Database, catalog_ids: list[UUID]) -> None:
+    """Let the next publisher in at once, because this one could not write."""
+    with db.statement() as tx:
+        tx.run("UPDATE catalogs SET claimed_until = NULL WHERE id = ANY(:ids)", {"ids": catalog_ids})

@@ -39,13 +39,17 @@ class Asset:
 
 
 def keep(tx: Transaction, asset: Asset) -> None:
-    """Make the row, once its bytes are in the store. The same bytes again are the same asset."""
+    """Make the row, once its bytes are in the store. The same bytes again are the same asset, as open as the most
+    open course that shows it."""
     tx.run(
         """INSERT INTO media_assets (id, organization_id, sha256, extension, content_type, byte_size, width, height,
           visibility, prompt, source, job_id, course_id)
         VALUES (:id, :organization_id, :sha256, :extension, :content_type, :byte_size, :width, :height,
-          :visibility, :prompt, :source, :job_id, :course_id) ON CONFLICT DO NOTHING""",
-        {"id": new_id(), **asset.__dict__},
+          :visibility, :prompt, :source, :job_id, :course_id)
+        ON CONFLICT (organization_id, sha256) DO UPDATE SET visibility = EXCLUDED.visibility
+        WHERE array_position(:closed_to_open, EXCLUDED.visibility)
+          > array_position(:closed_to_open, media_assets.visibility)""",
+        {"id": new_id(), "closed_to_open": ["private", "org", "public"], **asset.__dict__},
     )
 
 

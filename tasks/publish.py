@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from schema.errors import Transient
+from schema.errors import Transient, Unavailable
 from storage import catalog, documents
 from storage.catalog import PUBLIC
 from storage.documents import Revision
@@ -69,21 +69,28 @@ def publish_documents(deps: Deps, older_than_seconds: float) -> int:
 
 
 def publish_catalogs(deps: Deps) -> int:
-    """Write every ``catalog.json`` that is behind, folding all that waits into one write each. Returns how many."""
-    written = 0
-    for catalog_id in catalog.claim_behind(deps.db, seconds=30):
-        whole = catalog.whole(deps.db, catalog_id)
-        deps.objects.put_current(
-            deps.settings.s3.courses_bucket, catalog_key(catalog_id), as_bytes(whole), whole["version"], CATALOG_CACHE
-        )
-        catalog.file_written(deps.db, catalog_id, whole["version"])
-        written += 1
-    return written
+    """Write every ``catalog.json`` that is behind, folding all that waits into one write each. Returns how many.
+    Raises ``Transient`` when the store is away; then nobody has to wait for this publisher's claims to lapse."""
+    claimed = catalog.claim_behind(deps.db, seconds=30)
+    try:
+        for catalog_id in claimed:
+            _publish_catalog(deps, catalog_id)
+    except Transient:
+        catalog.give_back(deps.db, claimed)
+        raise
+    return len(claimed)
+
+
+def _publish_catalog(deps: Deps, catalog_id: UUID) -> None:
+    whole = catalog.whole(deps.db, catalog_id)
+    bucket, key = deps.settings.s3.courses_bucket, catalog_key(catalog_id)
+    deps.objects.put_current(bucket, key, as_bytes(whole), whole["version"], CATALOG_CACHE)
+    catalog.file_written(deps.db, catalog_id, whole["version"])
 
 
 def publish_soon(deps: Deps, revision: Revision) -> None:
-    """Write a revision right after its commit. When the store is away, the sweep does it later."""
+    """Write a revision right after its commit. When store or database are away, the sweep does it later."""
     try:
         publish_document(deps, revision)
-    except Transient as error:
+    except (Transient, Unavailable) as error:
         log.warning("document_waits_for_the_store", reason=error.code)

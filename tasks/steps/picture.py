@@ -37,7 +37,9 @@ def run(work: Work) -> Outcome:
         job_id=work.job_id,
         course_id=work.course_id,
     )
-    shared = "public" if visibility == "public" else "private"
+    known = media.read(work.deps.db, asset.organization_id, digest, asset.extension)
+    is_public = visibility == "public" or (known is not None and known.visibility == "public")
+    shared = "public" if is_public else "private"
     bucket = work.deps.settings.s3.media_bucket
     work.deps.objects.put(bucket, asset.key, png, "image/png", f"{shared}, max-age=31536000, immutable")
 

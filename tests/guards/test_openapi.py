@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from web.identity import need_of
 from web.openapi import build
@@ -187,6 +188,7 @@ class TestDocument:
             assert schema.keys() <= KEYWORDS, schema
             types = schema.get("type", [])
             assert set([types] if isinstance(types, str) else types) <= TYPES, schema
+            Draft202012Validator.check_schema(schema)
             assert set(schema.get("required", [])) <= schema.get("properties", {}).keys(), schema
             if "pattern" in schema:
                 # As ECMAScript reads it: it searches anywhere, and to it \\Z is the letter Z.

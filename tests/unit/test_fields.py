@@ -37,11 +37,15 @@ def faults(given: Any, under: str = "") -> list[tuple[str, str]]:
 
 
 STRINGS = ("12", "", "true")
-OF_ANOTHER_TYPE = [
-    *(("name", value) for value in (12, 1.5, True, None, [], {}, b"bytes")),
-    *(("itemsPerGroup", value) for value in (*STRINGS, True, False, 1.0, 1.5, math.nan, None, [], {})),
-    *(("size", value) for value in (*STRINGS, True, False, None, [], {})),
-    *(("isOpen", value) for value in (*STRINGS, 0, 1, 1.0, None, [], {})),
+NOT_TEXT: tuple[Any, ...] = (12, 1.5, True, None, [], {}, b"bytes")
+NOT_WHOLE: tuple[Any, ...] = (*STRINGS, True, False, 1.0, 1.5, math.nan, None, [], {})
+NOT_A_NUMBER: tuple[Any, ...] = (*STRINGS, True, False, None, [], {})
+NOT_A_FLAG: tuple[Any, ...] = (*STRINGS, 0, 1, 1.0, None, [], {})
+OF_ANOTHER_TYPE: list[tuple[str, Any]] = [
+    *(("name", value) for value in NOT_TEXT),
+    *(("itemsPerGroup", value) for value in NOT_WHOLE),
+    *(("size", value) for value in NOT_A_NUMBER),
+    *(("isOpen", value) for value in NOT_A_FLAG),
     *(("tags", value) for value in ("text", 1, True, {"0": "a"})),
     *(("firstPart", value) for value in ("text", 1, True, [], [{"pageCount": 1}])),
     *(("parts", value) for value in ("text", 1, {"pageCount": 1})),

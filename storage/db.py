@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy import Connection, CursorResult, Engine, TextClause, create_engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -83,6 +84,9 @@ class Database:
                 if not connection.invalidated:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+            if _is_broken(connection):
+                connection.exec_driver_sql("ROLLBACK")
+                raise RuntimeError("A statement of this transaction failed and its error was dropped.")
             connection.exec_driver_sql("COMMIT")
         transaction.committed()
 
@@ -96,6 +100,12 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _is_broken(connection: Connection) -> bool:
+    """Whether a statement failed: Postgres would answer COMMIT with a rollback, and not call it an error."""
+    status: int = connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
+    return status == TRANSACTION_STATUS_INERROR
 
 
 @contextmanager

@@ -115,8 +115,8 @@ def rival(tx: Transaction, organization_id: UUID, key: str | None, target: str |
 
 # --- reading --------------------------------------------------------------------------------------------------
 
-_SHOWN = """SELECT j.*, p.payload, l.heartbeat_at, u.calls, u.input_tokens, u.output_tokens, u.cost_usd
-FROM jobs j JOIN job_payloads p ON p.job_id = j.id LEFT JOIN job_leases l ON l.job_id = j.id
+_SHOWN = """SELECT j.*, COALESCE(p.payload, '{}') AS payload, l.heartbeat_at, u.calls, u.input_tokens, u.output_tokens, u.cost_usd
+FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id LEFT JOIN job_leases l ON l.job_id = j.id
 LEFT JOIN LATERAL (
   SELECT count(*) AS calls, COALESCE(sum(input_tokens), 0) AS input_tokens,
     COALESCE(sum(output_tokens), 0) AS output_tokens, sum(cost_usd) AS cost_usd
@@ -182,7 +182,7 @@ def newest(
     db: Database, organization_id: UUID, filters: Mapping[str, str], before: tuple[datetime, UUID] | None, limit: int
 ) -> list[dict[str, Any]]:
     """Jobs of the organization, newest first, those made before the given one. ``filters`` are column names."""
-    where = ["j.organization_id = :org"]
+    where = ["j.organization_id = :org", "j.purged_at IS NULL"]
     values: dict[str, Any] = {"org": organization_id, "limit": limit}
     for column in ("status", "job_type", "course_id", "created_by"):
         if column in filters:

@@ -126,9 +126,13 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
+#: Ports this process has given out. One that nobody listens on yet must not be given twice.
+_given: set[int] = set()
+
+
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """``preferred`` when nobody listens there, else a free port the kernel picks."""
-    for candidate in (preferred, 0):
+    """``preferred`` when nobody listens there, else a free port the kernel picks, another one each time."""
+    for candidate in (preferred, *[0] * 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -136,5 +140,7 @@ def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
             except OSError:
                 continue
             port: int = probe.getsockname()[1]
+        if candidate or port not in _given:
+            _given.add(port)
             return port
     raise StartFailed("No free port could be found on this machine.")

@@ -13,7 +13,8 @@ _BATCH = 500
 
 _FINISHED = "status IN ('done', 'failed', 'cancelled')"
 _OLD = "COALESCE(completed_at, cancelled_at, updated_at) < clock_timestamp() - make_interval(hours => 1) * :hours"
-_NO_LIVING_CHILD = """NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id
+# Both, because a child that is taken up at this moment shows in its parent's row, which is read again under its lock.
+_NO_LIVING_CHILD = """media_pending = 0 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id
   AND c.status NOT IN ('done', 'failed', 'cancelled'))"""
 
 

@@ -59,7 +59,9 @@ def _take_up_stale(deps: Deps, job_id: UUID) -> str | None:
         lost = Transient("Its worker was lost.", code="worker_lost", retry_after=0)
         error = {**lost.as_json(), "step": standing.current_step}
         status = apply(tx, standing, decide(lost, standing.retry_count, standing.max_retries, random.random()), error)
-    deps.bus.wake(job_id)
+    for woken in (job_id, standing.parent_job_id):
+        if woken is not None:
+            deps.bus.wake(woken)
     return status
 
 

@@ -16,9 +16,9 @@ from schema.errors import BadRequest, FieldError, Invalid
 
 def json_body() -> Any:
     """The request's JSON. Raises ``BadRequest`` (``malformed_json``) for anything a strict reader refuses."""
-    if request.content_length and not request.is_json:
-        raise BadRequest("Send JSON, with Content-Type: application/json.", code="not_json")
     raw = request.get_data()
+    if raw and not request.is_json:
+        raise BadRequest("Send JSON, with Content-Type: application/json.", code="not_json")
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
     except (ValueError, RecursionError) as error:

@@ -35,7 +35,7 @@ def _unsendable(sending: Sending) -> None:
     raise AssertionError(f"A guard sent {sending}.")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
     """The web application as it is served, connected to nothing."""
     root = logging.getLogger()

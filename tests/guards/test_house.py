@@ -66,12 +66,15 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 
 
 def names_used(tree: ast.Module) -> set[str]:
-    """Dotted names such as ``os.environ`` that a file uses."""
-    return {
-        f"{node.value.id}.{node.attr}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-    }
+    """The last two parts of every dotted name a file uses, such as ``os.environ`` and ``datetime.now``."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            owner = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
+            found.add(f"{owner}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 class TestOurPackages:

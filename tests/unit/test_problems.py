@@ -37,6 +37,7 @@ RAISED: dict[str, Exception] = {}
 def make_app() -> Flask:
     app = Flask("test")
     app.config["MAX_CONTENT_LENGTH"] = 1000
+    app.json.ensure_ascii = False  # type: ignore[attr-defined] # as in the real one
 
     @app.before_request
     def _name() -> None:

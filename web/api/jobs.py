@@ -173,7 +173,7 @@ def list_events(job_id: str) -> Response:
     problems=(400, 404, 409, 422),
 )
 def cancel(job_id: str) -> Response:
-    given = json_body() if request.content_length else {}
+    given = json_body() if request.get_data() else {}
     reason = load(CancelSchema(), given)["reason"]
     message = commands.cancel_job(deps(), who().asker, job_id_of(job_id), reason)
     return jsonify({"success": True, "message": message})

@@ -1,0 +1,155 @@
+"""Letting go: events first, then whole jobs, tombstones last; never what somebody may still need."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from schema.errors import NotFound
+from storage import events, jobs, retention
+from tasks import once
+from tasks.commands import Asker, cancel_job, retry_job, start_job
+from tasks.deps import Deps
+from tests.integration.stage import WATER, at_once, change, job, one, put_job, request, rows, start, together, types
+
+NOTHING = {"events": 0, "jobs": 0, "tombstones": 0}
+
+
+def purge(deps: Deps) -> dict[str, int]:
+    return retention.purge(deps.db, jobs_hours=720, events_hours=168)
+
+
+def ended(deps: Deps, asker: Asker, hours: float, status: str = "done", **more: object) -> UUID:
+    """A job that ended some hours ago."""
+    job_id = put_job(deps, asker.organization_id, **more)
+    column = "cancelled_at" if status == "cancelled" else "completed_at"
+    change(
+        deps,
+        f"""UPDATE jobs SET status = :status, due_at = NULL, updated_at = clock_timestamp(),
+        {column} = clock_timestamp() - make_interval(hours => 1) * :hours WHERE id = :id""",
+        id=job_id,
+        status=status,
+        hours=hours,
+    )
+    return job_id
+
+
+@pytest.mark.parametrize("status", ["done", "failed", "cancelled"])
+def test_events_go_first_then_the_job_and_a_tombstone_stays(deps: Deps, asker: Asker, status: str) -> None:
+    fresh, week_old = ended(deps, asker, 100, status), ended(deps, asker, 200, status)
+    month_old = ended(deps, asker, 800, status, idempotency_key="key-1", course_id="sums")
+    assert purge(deps) == {"events": 2, "jobs": 1, "tombstones": 0}
+    assert types(deps, fresh) == ["job_created"]
+    org = asker.organization_id
+    for job_id in (week_old, month_old):
+        assert events.after(deps.db, org, job_id, 0) == []
+    assert jobs.read(deps.db, org, week_old) is not None
+    assert jobs.read(deps.db, org, month_old) is None
+    assert {shown["jobId"] for shown in jobs.newest(deps.db, org, {}, None, 10)} == {str(fresh), str(week_old)}
+    stone = job(deps, month_old)
+    assert (stone.status, stone.idempotency_key, stone.course_id, stone.last_seq) == (status, "key-1", "sums", 1)
+    assert stone.purged_at is not None
+    assert purge(deps) == NOTHING
+
+
+def test_a_tombstone_is_forgotten_after_ninety_days(deps: Deps, asker: Asker) -> None:
+    job_id = ended(deps, asker, 800)
+    purge(deps)
+    change(deps, "UPDATE jobs SET purged_at = purged_at - interval '89 days'")
+    assert purge(deps) == NOTHING
+    change(deps, "UPDATE jobs SET purged_at = purged_at - interval '2 days'")
+    assert purge(deps) == {"events": 0, "jobs": 0, "tombstones": 1}
+    assert rows(deps, "SELECT * FROM jobs WHERE id = :id", id=job_id) == []
+
+
+@pytest.mark.parametrize("status", ["pending", "processing", "stale", "dead_letter"])
+def test_what_is_not_over_is_kept_however_old(deps: Deps, asker: Asker, status: str) -> None:
+    job_id = ended(deps, asker, 10_000, status)
+    assert purge(deps) == NOTHING
+    assert types(deps, job_id) == ["job_created"]
+
+
+@pytest.mark.parametrize("status", ["pending", "processing", "stale", "dead_letter"])
+def test_a_job_is_kept_while_a_child_of_it_lives(deps: Deps, asker: Asker, status: str) -> None:
+    parent = ended(deps, asker, 800)
+    child = ended(deps, asker, 800, status, parent_job_id=parent, job_type="media")
+    assert purge(deps)["jobs"] == 0
+    change(deps, "UPDATE jobs SET status = 'done' WHERE id = :id", id=child)
+    assert purge(deps)["jobs"] == 2
+    change(deps, "UPDATE jobs SET purged_at = purged_at - interval '91 days'")
+    purge(deps)
+    purge(deps)
+    assert rows(deps, "SELECT * FROM jobs") == []
+
+
+def test_a_parent_that_expects_a_child_again_is_kept(deps: Deps, asker: Asker) -> None:
+    """A retry of a child shows in its parent's own row, which the purge reads again under the lock."""
+    parent = ended(deps, asker, 800)
+    change(deps, "UPDATE jobs SET media_pending = 1")
+    assert purge(deps)["jobs"] == 0
+    assert job(deps, parent).purged_at is None
+
+
+def test_many_are_purged_in_batches(deps: Deps, asker: Asker) -> None:
+    for table, columns in (
+        ("jobs", "id, organization_id, job_type, status, queue, completed_at, last_seq, current_step"),
+        ("job_payloads", "job_id, organization_id, payload"),
+        ("job_events", "job_id, seq, organization_id, type, body"),
+    ):
+        values = {
+            "jobs": "gen_random_uuid(), :org, 'course', 'done', 'course', now() - interval '40 days', 1, 'media'",
+            "job_payloads": "id, :org, '{}'",
+            "job_events": "id, 1, :org, 'job_created', '{}'",
+        }[table]
+        source = "generate_series(1, 1203)" if table == "jobs" else "jobs"
+        change(deps, f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source}", org=asker.organization_id)
+    answers = at_once(3, lambda: purge(deps))
+    purged = [answer["jobs"] for answer in answers if isinstance(answer, dict)]
+    assert sum(purged) == 1203
+    for table in ("job_payloads", "job_events"):
+        assert one(deps, f"SELECT count(*) FROM {table}") == 0
+    assert one(deps, "SELECT count(*) FROM jobs WHERE purged_at IS NOT NULL") == 1203
+
+
+@pytest.mark.usefixtures("empty_store")
+def test_results_stay_when_their_jobs_go(deps: Deps, asker: Asker) -> None:
+    start(deps, asker, **WATER, courseId="water", generateStudyTextImages=True)
+    once.run_due(deps)
+    kept = ("documents", "document_revisions", "course_metadata", "catalog_updates", "media_assets")
+    before = {table: one(deps, f"SELECT count(*) FROM {table}") for table in kept}
+    change(deps, "UPDATE jobs SET completed_at = completed_at - interval '40 days'")
+    purge(deps)
+    assert one(deps, "SELECT count(*) FROM job_steps") == 0
+    change(deps, "UPDATE jobs SET purged_at = purged_at - interval '91 days'")
+    purge(deps)
+    purge(deps)
+    assert one(deps, "SELECT count(*) FROM jobs") == 0
+    assert {table: one(deps, f"SELECT count(*) FROM {table}") for table in kept} == before
+
+
+def test_the_key_of_a_purged_job_still_names_it_and_nothing_else_can_be_done_with_it(deps: Deps, asker: Asker) -> None:
+    job_id = start(deps, asker, "key-1", courseId="sums")
+    cancel_job(deps, asker, job_id, "")
+    change(deps, "UPDATE jobs SET cancelled_at = cancelled_at - interval '40 days'")
+    assert purge(deps)["jobs"] == 1
+    assert start_job(deps, asker, request(courseId="sums"), "key-1").job_id == job_id
+    for deed in (lambda: retry_job(deps, asker, job_id), lambda: cancel_job(deps, asker, job_id, "")):
+        with pytest.raises(NotFound):
+            deed()
+    assert start(deps, asker, "key-2", courseId="sums") != job_id
+
+
+def test_a_retry_and_a_purge_at_once_agree(deps: Deps, asker: Asker) -> None:
+    """Either the retry comes first and the whole job is kept, or the job is gone and the retry says so."""
+    for _ in range(12):
+        job_id = ended(deps, asker, 800, "failed")
+        answers = together([lambda: purge(deps), lambda job_id=job_id: retry_job(deps, asker, job_id)])  # type: ignore[misc]
+        row = job(deps, job_id)
+        payloads = one(deps, "SELECT count(*) FROM job_payloads WHERE job_id = :id", id=job_id)
+        if answers[1] is None:
+            assert (row.status, row.purged_at, payloads) == ("pending", None, 1)
+        else:
+            assert isinstance(answers[1], NotFound)
+            assert (row.status, payloads) == ("failed", 0)
+        change(deps, "UPDATE jobs SET status = 'cancelled', due_at = NULL WHERE id = :id", id=job_id)

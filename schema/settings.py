@@ -81,8 +81,8 @@ class Settings:
     flower_basic_auth: str | None
     worker_concurrency: int
     media_concurrency: int
+    web_concurrency: int
     log_level: str
-    embedded: bool
 
     def __repr__(self) -> str:
         """Settings hold secrets, so their text never shows a value."""
@@ -195,8 +195,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         flower_basic_auth=read.shaped("FLOWER_BASIC_AUTH", r"[^:/]+:.", "a user and a password as user:password"),
         worker_concurrency=read.whole("WORKER_CONCURRENCY", 16, 1, 1000),
         media_concurrency=read.whole("MEDIA_CONCURRENCY", 2, 1, 100),
+        web_concurrency=read.whole("WEB_CONCURRENCY", 2, 1, 64),
         log_level=read.text("LOG_LEVEL", "INFO").upper(),
-        embedded=bool(read.optional("COURSEWRIGHT_EMBEDDED")),
     )
     if settings.jobs.stale_after_seconds <= 2 * settings.jobs.heartbeat_seconds:
         read.faults.append(

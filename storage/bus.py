@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from schema.errors import Unavailable
+from storage.background import keep_running
 
 JOB_CHANNEL = "coursewright:jobs"
 _PAUSE_SECONDS = 5.0
@@ -47,8 +48,7 @@ class Bus:
         with self._lock:
             self._waiting[job_id] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._send, name="wakes", daemon=True)
-                self._thread.start()
+                self._thread = keep_running("wakes", self._send)
         self._wanted.set()
 
     def _send(self) -> None:

@@ -43,23 +43,22 @@ class NewRow:
     course_id: str | None = None
     parent_job_id: UUID | None = None
     batch_id: UUID | None = None
-    idempotency_key: str | None = None
     request_hash: str | None = None
 
 
 def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
-    """Make the job, its payload and its first event, due at once. False when its idempotency key or its target is
-    taken: then nothing was written."""
+    """Make the job, its payload and its first event, due at once. False when another active job has its target: then
+    nothing was written."""
     row = tx.run(
         f"""WITH base AS (
           SELECT max(revision) AS revision FROM documents
           WHERE organization_id = :org AND kind = 'course' AND document_id = :course_id
         ), held AS (
           INSERT INTO jobs (id, organization_id, job_type, status, queue, target, course_id, parent_job_id, batch_id,
-            current_step, total_steps, max_retries, created_by, idempotency_key, request_hash, base_revision,
+            current_step, total_steps, max_retries, created_by, request_hash, base_revision,
             due_at, last_seq, progress_message)
           SELECT :id, :org, :job_type, 'pending', :queue, :target, :course_id, :parent, :batch,
-            :first_step, :total_steps, :max_retries, :created_by, :key, :hash, base.revision,
+            :first_step, :total_steps, :max_retries, :created_by, :hash, base.revision,
             clock_timestamp(), :told, 'Waiting for a worker'
           FROM base
           ON CONFLICT DO NOTHING
@@ -82,7 +81,6 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
             "total_steps": new.total_steps,
             "max_retries": new.max_retries,
             "created_by": new.created_by,
-            "key": new.idempotency_key,
             "hash": new.request_hash,
             "payload": json.dumps(dict(new.payload)),
             **told([created]),
@@ -93,29 +91,55 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
 
 @dataclass(frozen=True)
 class Rival:
-    """The job that has the idempotency key or the target."""
+    """A job that was there first: by the same idempotency key, or active on the same target."""
 
     job_id: UUID
     status: str
     request_hash: str | None
-    by_key: bool
 
 
-def rival(tx: Transaction, organization_id: UUID, key: str | None, target: str | None) -> Rival | None:
-    """Who has this key, or else which active job works on this target."""
-    row = tx.run(
-        """SELECT id, status, request_hash, idempotency_key IS NOT DISTINCT FROM :key AND :key IS NOT NULL AS by_key
-        FROM jobs WHERE organization_id = :org AND (idempotency_key = :key
-          OR (target = :target AND status IN ('pending', 'processing', 'stale')))
-        ORDER BY by_key DESC LIMIT 1""",
-        {"org": organization_id, "key": key, "target": target},
+def take_key(tx: Transaction, organization_id: UUID, key: str, job_id: UUID, request_hash: str) -> Rival | None:
+    """Take an idempotency key for a job that is about to be made. Returns who had it already, else none.
+
+    Of many at once one takes it; the others wait for that one's commit and are told its job."""
+    values = {"org": organization_id, "key": key, "job": job_id, "hash": request_hash}
+    taken = tx.run(
+        """INSERT INTO idempotency_keys (organization_id, key, job_id, request_hash) VALUES (:org, :key, :job, :hash)
+        ON CONFLICT DO NOTHING RETURNING job_id""",
+        values,
     ).one_or_none()
-    return Rival(row.id, row.status, row.request_hash, row.by_key) if row else None
+    if taken is not None:
+        return None
+    row = tx.run(
+        """SELECT j.id, j.status, k.request_hash FROM idempotency_keys k JOIN jobs j ON j.id = k.job_id
+        WHERE k.organization_id = :org AND k.key = :key""",
+        values,
+    ).one()
+    return Rival(row.id, row.status, row.request_hash)
+
+
+def give_key(tx: Transaction, organization_id: UUID, key: str, job_id: UUID) -> None:
+    """Let a key that was just taken name the job that answered its request."""
+    tx.run(
+        "UPDATE idempotency_keys SET job_id = :job WHERE organization_id = :org AND key = :key",
+        {"org": organization_id, "key": key, "job": job_id},
+    )
+
+
+def active_on(tx: Transaction, organization_id: UUID, target: str | None) -> Rival | None:
+    """The active job that works on this target; none when it has just ended."""
+    row = tx.run(
+        """SELECT id, status, request_hash FROM jobs
+        WHERE organization_id = :org AND target = :target AND status IN ('pending', 'processing', 'stale')""",
+        {"org": organization_id, "target": target},
+    ).one_or_none()
+    return Rival(row.id, row.status, row.request_hash) if row else None
 
 
 # --- reading --------------------------------------------------------------------------------------------------
 
-_SHOWN = """SELECT j.*, COALESCE(p.payload, '{}') AS payload, l.heartbeat_at, u.calls, u.input_tokens, u.output_tokens, u.cost_usd
+_SHOWN = """SELECT j.*, COALESCE(p.payload, '{}') AS payload, l.heartbeat_at,
+  u.calls, u.input_tokens, u.output_tokens, u.cost_usd
 FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id LEFT JOIN job_leases l ON l.job_id = j.id
 LEFT JOIN LATERAL (
   SELECT count(*) AS calls, COALESCE(sum(input_tokens), 0) AS input_tokens,
@@ -156,7 +180,7 @@ def as_shown(row: Any) -> dict[str, Any]:
         "mediaPending": row.media_pending,
         "error": row.error,
         "cancelledAt": iso(row.cancelled_at),
-        "cancellationReason": row.cancellation_reason,
+        "cancellationReason": row.cancellation_reason or None,
         "createdBy": row.created_by,
         "createdAt": iso(row.created_at),
         "updatedAt": iso(row.updated_at),
@@ -250,7 +274,8 @@ def lock(tx: Transaction, job_id: UUID, organization_id: UUID | None = None) -> 
 def _move(tx: Transaction, job_id: UUID, status: Status, changes: str, values: Mapping[str, Any]) -> bool:
     """Move a job, if the table allows it from where it stands, and end its lease."""
     moved = tx.run(
-        f"""UPDATE jobs SET status = '{status}', sent_at = NULL, sends = 0, updated_at = clock_timestamp(), {changes}
+        f"""UPDATE jobs SET status = '{status}', sent_at = NULL, sends = 0, updated_at = clock_timestamp(),
+          current_topic = NULL, current_topic_index = NULL, total_topics = NULL, {changes}
         WHERE id = :job AND {_moving_to(status)} RETURNING id""",
         {"job": job_id, **values},
     ).one_or_none()
@@ -314,7 +339,7 @@ def try_again(
     return due
 
 
-def take_up(tx: Transaction, job_id: UUID, step: str, index: int) -> bool:
+def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: float) -> bool:
     """A person's retry: a new run from ``step``, its retry count at 0. False when another active job has the target
     (then the transaction is broken and must be left)."""
     try:
@@ -324,8 +349,8 @@ def take_up(tx: Transaction, job_id: UUID, step: str, index: int) -> bool:
             "pending",
             """due_at = clock_timestamp(), run = run + 1, retry_count = 0, error = NULL, completed_at = NULL,
             cancelled_at = NULL, cancellation_reason = NULL, current_step = :step, current_step_index = :index,
-            progress_message = 'Waiting for a worker'""",
-            {"step": step, "index": index},
+            progress = :progress, progress_message = 'Waiting for a worker'""",
+            {"step": step, "index": index, "progress": progress},
         )
     except IntegrityError:
         return False
@@ -351,7 +376,8 @@ def settle_child(tx: Transaction, parent_id: UUID, *, completed: int, failed: in
     row = tx.run(
         """UPDATE jobs SET media_pending = GREATEST(media_pending - :completed - :failed, 0),
           media_completed = media_completed + :completed, media_failed = media_failed + :failed,
-          updated_at = clock_timestamp()
+          progress_message = CASE WHEN media_pending <= :completed + :failed THEN 'The course is ready'
+            ELSE progress_message END, updated_at = clock_timestamp()
         WHERE id = :job RETURNING media_pending, media_completed, media_failed""",
         {"job": parent_id, "completed": completed, "failed": failed},
     ).one()

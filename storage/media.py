@@ -53,10 +53,12 @@ def keep(tx: Transaction, asset: Asset) -> None:
     )
 
 
-def read(db: Database, organization_id: UUID, sha256: str, extension: str) -> Any | None:
-    """The organization's asset with these bytes; none when it has no such."""
+def read(db: Database, organization_id: UUID | None, sha256: str, extension: str) -> Any | None:
+    """The asset with these bytes: the organization's own, or anybody's when it is public; none when neither is."""
     with db.statement() as tx:
         return tx.run(
-            "SELECT * FROM media_assets WHERE organization_id = :org AND sha256 = :sha AND extension = :extension",
+            """SELECT * FROM media_assets WHERE sha256 = :sha AND extension = :extension
+              AND (visibility = 'public' OR organization_id = CAST(:org AS uuid))
+            ORDER BY visibility = 'public' DESC LIMIT 1""",
             {"org": organization_id, "sha": sha256, "extension": extension},
         ).one_or_none()

@@ -242,7 +242,7 @@ def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
         row = tx.run(
             f"""WITH held AS (
               UPDATE jobs SET status = 'pending', due_at = clock_timestamp() + make_interval(secs => :seconds),
-                sent_at = NULL, sends = 0, updated_at = clock_timestamp()
+                sent_at = NULL, sends = 0, progress_message = 'Waiting for a worker', updated_at = clock_timestamp()
               WHERE {_FENCE} RETURNING id
             ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)
             SELECT 1 FROM held""",

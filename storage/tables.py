@@ -118,12 +118,10 @@ jobs = Table(
     Column("created_by", Text),
     # Set when payload, checkpoints and events are gone; the row stays a while as a tombstone.
     _moment("purged_at"),
-    Column("idempotency_key", Text),
     Column("request_hash", Text),
     _moment("created_at", required=True),
     _moment("updated_at", required=True),
     CheckConstraint(f"status IN ({', '.join(repr(name) for name in STATUSES)})", name="status"),
-    Index("uq_jobs_idempotency_key", "organization_id", "idempotency_key", unique=True),
     Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(_active)),
     Index("ix_jobs_due", "queue", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("ix_jobs_active", "status", postgresql_where=text(_active)),
@@ -131,6 +129,20 @@ jobs = Table(
     Index("ix_jobs_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
     Index("ix_jobs_course", "organization_id", "course_id"),
     postgresql_with=HOT,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    # Deferred: the key is taken first, so that of many requests with it only one makes a job.
+    Column(
+        "job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"), nullable=False
+    ),
+    Column("request_hash", Text, nullable=False),
+    _moment("created_at", required=True),
+    Index("ix_idempotency_keys_job_id", "job_id"),
 )
 
 job_payloads = Table(

@@ -6,6 +6,7 @@ the links it has done itself, lets the rest travel on, or cuts it. Only a job th
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 from uuid import UUID
 
@@ -57,15 +58,21 @@ def _logs(**_: Any) -> None:
     logs.configure(settings().log_level)
 
 
+#: Memory shared with the children of a prefork pool, who are not told of a shutdown: 1 once it has begun.
+_stop = mmap.mmap(-1, 1)
+
+
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _hand_back(**_: Any) -> None:
     structlog.get_logger(__name__).info("worker_shutting_down")
+    _stop[0] = 1
     wire().watcher.shut_down()
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _pool_child(**_: Any) -> None:
     end_with_parent()
+    wire().watcher.follow(lambda: _stop[0] == 1)
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

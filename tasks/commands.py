@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -16,10 +16,10 @@ import structlog
 from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound
 from schema.events import Event
-from schema.job import ACTIVE, RETRYABLE, NewJob, course_slug
+from schema.job import ACTIVE, RETRYABLE, CourseRequest, NewJob, course_slug
 from storage import events, jobs
 from storage.db import Transaction
-from storage.jobs import NewRow
+from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES
@@ -56,10 +56,8 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
 
     Raises ``ModelNotConfigured`` when nobody can serve it, and ``Conflict`` (``idempotency_conflict``,
     ``active_job_exists``) when its key or its target is taken by another request."""
-    choose(new.payload, deps.settings.model.configured)  # type: ignore[arg-type]
     fingerprint = _fingerprint(new)
-    named = new.payload.get("courseId")
-    course_id = named or course_slug(new.payload["subject"], short_code())
+    course_id = new.payload.get("courseId") or course_slug(new.payload["subject"], short_code())
     pipeline = PIPELINES[new.job_type]
     row = NewRow(
         job_id=new_id(),
@@ -73,31 +71,44 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
         created_by=asker.user,
         target=f"course:{course_id}",
         course_id=course_id,
-        idempotency_key=idempotency_key,
         request_hash=fingerprint,
     )
     with deps.db.transaction() as tx:
-        if jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None})):
+        if idempotency_key is not None:
+            other = jobs.take_key(tx, asker.organization_id, idempotency_key, row.job_id, fingerprint)
+            if other is not None:
+                return _same_key(other, fingerprint)
+        choose(cast(CourseRequest, new.payload), deps.settings.model.configured)
+        started = _insert(tx, row)
+        if idempotency_key is not None and not started.fresh:
+            jobs.give_key(tx, asker.organization_id, idempotency_key, started.job_id)
+        if started.fresh:
             tx.after_commit(lambda: nudge.dispatch_soon(deps))
             tx.after_commit(lambda: log.info("job_accepted", job=str(row.job_id), course=course_id))
-            return Started(row.job_id, "pending", fresh=True)
-        return _resolve(tx, row, fingerprint)
+    return started
 
 
-def _resolve(tx: Transaction, row: NewRow, fingerprint: str) -> Started:
-    other = jobs.rival(tx, row.organization_id, row.idempotency_key, row.target)
-    if other is None:
-        raise Conflict(
-            "Another request for the same course ended this very moment. Ask again.", code="active_job_exists"
-        )
+def _same_key(other: Rival, fingerprint: str) -> Started:
     if other.request_hash == fingerprint:
-        return Started(other.job_id, other.status, fresh=False, by_key=other.by_key)
-    details = {"jobId": str(other.job_id)}
-    if other.by_key:
-        words = f"This Idempotency-Key was used for another request (job {other.job_id}). Use a new key."
-        raise Conflict(words, code="idempotency_conflict", details=details)
-    words = f"Job {other.job_id} is at work on this course with another request. Wait for it or cancel it."
-    raise Conflict(words, code="active_job_exists", details=details)
+        return Started(other.job_id, other.status, fresh=False, by_key=True)
+    words = f"This Idempotency-Key was used for another request (job {other.job_id}). Use a new key."
+    raise Conflict(words, code="idempotency_conflict", details={"jobId": str(other.job_id)})
+
+
+def _insert(tx: Transaction, row: NewRow) -> Started:
+    """Make the job, or find the active one that does the very same."""
+    created = Event("job_created", {"estimatedDuration": None})
+    for _ in range(3):
+        if jobs.insert(tx, row, created):
+            return Started(row.job_id, "pending", fresh=True)
+        other = jobs.active_on(tx, row.organization_id, row.target)
+        if other is None:
+            continue  # it ended between the two looks, so the target is free now
+        if other.request_hash == row.request_hash:
+            return Started(other.job_id, other.status, fresh=False)
+        words = f"Job {other.job_id} is at work on this course with another request. Wait for it or cancel it."
+        raise Conflict(words, code="active_job_exists", details={"jobId": str(other.job_id)})
+    raise Conflict("Many jobs for this course begin and end just now. Ask again.", code="active_job_exists")
 
 
 def cancel_job(deps: Deps, asker: Asker, job_id: UUID, reason: str) -> str:
@@ -135,7 +146,7 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
             raise Conflict(words, code="not_retryable")
         pipeline = PIPELINES[standing.job_type]
         step = pipeline.first_without(jobs.finished_steps(tx, job_id))
-        if not jobs.take_up(tx, job_id, step.name, pipeline.index(step.name)):
+        if not jobs.take_up(tx, job_id, step.name, pipeline.index(step.name), pipeline.at(step.name, 0)):
             raise Conflict("Another active job works on the same course.", code="active_job_exists")
         if standing.parent_job_id is not None and standing.status != "stale":
             jobs.expect_children(tx, standing.parent_job_id, 1)

@@ -42,7 +42,9 @@ def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) 
 def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: Mapping[str, Any]) -> Status:
     """Move a locked job as decided. ``error`` carries code, message, step and details."""
     if isinstance(decision, Again):
-        due = jobs.try_again(tx, standing.job_id, seconds=decision.seconds, error=error, new_run=True, counted=True)
+        due = jobs.try_again(
+            tx, standing.job_id, seconds=decision.seconds, error=error, new_run=True, counted=decision.counted
+        )
         attempt = {
             "step": error["step"],
             "attempt": standing.retry_count + 2,
@@ -65,9 +67,12 @@ def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: 
 
 
 def drop_what_failed(tx: Transaction, standing: Standing, details: Mapping[str, Any]) -> None:
-    """Forget the parts a failed validation came from, so that a retry makes them anew instead of failing again."""
-    parts = details.get("failingParts")
-    jobs.drop_checkpoints(tx, standing.job_id, ["fill"], list(parts) if parts is not None else None)
+    """Forget what a failed validation came from, so that a retry makes it anew instead of failing again: the failing
+    parts, or the plan and all of them when the fault is in neither items nor texts."""
+    if details["failingPlan"]:
+        jobs.drop_checkpoints(tx, standing.job_id, ["skeleton", "fill"])
+    else:
+        jobs.drop_checkpoints(tx, standing.job_id, ["fill"], list(details["failingParts"]))
 
 
 def cancel(tx: Transaction, standing: Standing, reason: str) -> bool:

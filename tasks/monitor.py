@@ -6,11 +6,11 @@ Its figures are in the web app's own ``/metrics``. Options come from ``FLOWER_*`
 
 from __future__ import annotations
 
-import os
 import sys
 
 from flower.urls import handlers
 
+from schema.settings import settings
 from tasks.app import app
 
 
@@ -20,10 +20,10 @@ def _pattern(route: object) -> str:
 
 def main() -> None:
     """Run Flower until it is stopped."""
-    if not os.environ.get("FLOWER_BASIC_AUTH"):
+    if settings().flower_basic_auth is None:
         sys.exit("FLOWER_BASIC_AUTH is not set. It needs user:password; without it every page of Flower is open.")
     handlers[:] = [route for route in handlers if _pattern(route) != "/metrics"]
-    app.start(["flower", "--address=" + os.environ.get("HOST", "127.0.0.1"), "--max_tasks=10000"])
+    app.start(["flower", f"--address={settings().host}", "--max_tasks=10000"])
 
 
 if __name__ == "__main__":

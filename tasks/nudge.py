@@ -10,6 +10,7 @@ import os
 import threading
 import time
 
+from storage.background import keep_running
 from tasks.deps import Deps
 from tasks.dispatch import dispatch
 
@@ -21,7 +22,7 @@ class _Nudge:
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
         self._wanted = threading.Event()
-        threading.Thread(target=self._run, name="nudge", daemon=True).start()
+        keep_running("nudge", self._run)
 
     def __call__(self) -> None:
         self._wanted.set()

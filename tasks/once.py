@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from uuid import UUID
+
 from storage.queue import next_due
 from tasks.deps import Deps
 from tasks.dispatch import QUEUES
@@ -9,11 +12,21 @@ from tasks.publish import publish_catalogs
 from tasks.step import deliver
 
 
-def run_due(deps: Deps) -> int:
-    """Carry out everything due now, each job as far as it goes in one turn. Returns how many turns there were."""
-    turns = 0
+@dataclass
+class Ran:
+    """What was carried out: how many turns, and which jobs failed for good, each with the code of its error."""
+
+    turns: int = 0
+    failed: dict[UUID, str] = field(default_factory=dict)
+
+
+def run_due(deps: Deps) -> Ran:
+    """Carry out everything due now, each job as far as it goes in one turn."""
+    ran = Ran()
     while (sending := next_due(deps.db, QUEUES)) is not None:
-        deliver(deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"))
-        turns += 1
+        delivery = deliver(deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"))
+        ran.turns += 1
+        if delivery.failed is not None:
+            ran.failed[sending.job_id] = delivery.failed
     publish_catalogs(deps)
-    return turns
+    return ran

@@ -43,10 +43,14 @@ def as_bytes(document: Any) -> bytes:
 
 
 def keep_debug(deps: Deps, organization_id: UUID, job_id: UUID, name: str, document: Any) -> None:
-    """Keep something operators may want to look at. Raises ``Transient`` when the store is away."""
+    """Keep something operators may want to look at. A job doesn't depend on it: when the store is away the log says
+    so, and what it holds stands in the job's checkpoints and error as well."""
     body = json.dumps(document, ensure_ascii=False, indent=2).encode()
     key = debug_key(organization_id, job_id, name)
-    deps.objects.put(deps.settings.s3.courses_bucket, key, body, "application/json; charset=utf-8", DEBUG_CACHE)
+    try:
+        deps.objects.put(deps.settings.s3.courses_bucket, key, body, "application/json; charset=utf-8", DEBUG_CACHE)
+    except Transient as error:
+        log.warning("debug_file_not_kept", key=key, reason=error.code)
 
 
 def publish_document(deps: Deps, revision: Revision) -> None:
@@ -61,7 +65,12 @@ def publish_documents(deps: Deps, older_than_seconds: float) -> int:
     """Write documents whose current revision isn't in the store (a worker died between the two)."""
     written = 0
     for revision in documents.unstored(deps.db, older_than_seconds):
-        publish_document(deps, revision)
+        try:
+            publish_document(deps, revision)
+        except Transient as error:
+            # One that the store refuses must not keep the others waiting.
+            log.warning("document_waits_for_the_store", document=revision.document_id, reason=error.code)
+            continue
         written += 1
     if written:
         log.warning("documents_written_again", count=written)

@@ -8,15 +8,19 @@ from schema.errors import CoursewrightError, Transient, Unavailable
 
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
+#: Our own dependencies being away is no fault of the job: it waits for them, and uses up no retry.
+OWN_OUTAGES = frozenset({"store_away", "store_busy", "database_away", "redis_away"})
+OUTAGE_SECONDS = 5.0
 #: No answer from outside keeps a job waiting longer than a day.
 LONGEST_ASKED_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
 class Again:
-    """Try again in ``seconds``."""
+    """Try again in ``seconds``. ``counted``: this uses up one of the job's retries."""
 
     seconds: float
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,11 @@ class GiveUp:
 def decide(error: CoursewrightError, retries_used: int, retries_allowed: int, luck: float) -> Again | GiveUp:
     """Transient errors wait as long as the other side asked, a day at most, or else a random part (``luck``, 0 to 1:
     full jitter, so that many jobs that failed together don't return together) of a time that doubles with each
-    retry."""
+    retry. While our own database or store is away a job waits 5 to 10 s at a time, for as long as that takes."""
     if not isinstance(error, Transient | Unavailable):
         return GiveUp(dead_letter=False)
+    if error.code in OWN_OUTAGES:
+        return Again(OUTAGE_SECONDS * (1 + luck), counted=False)
     if retries_used >= retries_allowed:
         return GiveUp(dead_letter=True)
     asked = error.retry_after if isinstance(error, Transient) else None

@@ -64,7 +64,7 @@ def _started(pipeline: Pipeline, step: Step) -> Event:
 
 def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: float | None = None) -> Delivery:
     """Carry out a message: do this step, and following ones while the turn lasts."""
-    if deps.watcher.shutting_down.is_set():
+    if deps.watcher.stopping():
         return Delivery("stopped:shutting_down")
     pipeline, step = _find(step_name)
     try:
@@ -121,7 +121,7 @@ def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, un
                 return Delivery("passed_on", pass_on=True, steps_done=done)
             step = following
     except Stopped:
-        if deps.watcher.shutting_down.is_set() and _hand_back(deps, held.lease):
+        if deps.watcher.stopping() and _hand_back(deps, held.lease):
             return Delivery("stopped:handed_back")
         return Delivery("stopped:not_ours")
     except CoursewrightError as error:
@@ -143,7 +143,7 @@ def _run_step(work: Work, step: Step, following: Step | None, until: float) -> b
     work.settle_calls()
     work.check()
     seconds = time.monotonic() - began
-    goes_on = following is not None and time.monotonic() < until and not work.deps.watcher.shutting_down.is_set()
+    goes_on = following is not None and time.monotonic() < until and not work.deps.watcher.stopping()
     with work.held.renewing:
         work.held.lease = _end(work, step, following, outcome, seconds, goes_on)
     work.checkpoints[step.name, ""] = outcome.result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import structlog
 
 from schema.errors import Unavailable
 from storage import steps
+from storage.background import keep_running
 from storage.db import Database
 from storage.steps import Lease
 
@@ -46,6 +48,17 @@ class Watcher:
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
         self.shutting_down = threading.Event()
+        self._asked_to_stop: Callable[[], bool] = lambda: False
+
+    def follow(self, asked_to_stop: Callable[[], bool]) -> None:
+        """Shut down, too, when this says so: how a pool's child learns of a stop that only its parent was told of."""
+        self._asked_to_stop = asked_to_stop
+
+    def stopping(self) -> bool:
+        """Whether nothing new may begin here."""
+        if not self.shutting_down.is_set() and self._asked_to_stop():
+            self.shut_down()
+        return self.shutting_down.is_set()
 
     def hold(self, lease: Lease) -> Held:
         """Watch over a lease until ``release``."""
@@ -55,10 +68,9 @@ class Watcher:
                 older.stop.set()  # it slept until its lease lapsed, and the job came back to this very process
             self._held[lease.job_id] = held
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="watcher", daemon=True)
-                self._thread.start()
+                self._thread = keep_running("watcher", self._look)
         self._busy.set()
-        if self.shutting_down.is_set():
+        if self.stopping():
             held.stop.set()
         return held
 
@@ -81,6 +93,7 @@ class Watcher:
         while True:
             self._busy.wait()
             time.sleep(LOOK_EVERY)
+            self.stopping()
             with self._lock:
                 running = [held for held in self._held.values() if time.monotonic() - held.since >= LOOK_EVERY]
             if not running:

@@ -11,6 +11,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from schema.clock import new_id
 from tasks import logs
+from tasks.packs import shelf
 from web import caching, content, identity, openapi, problems, system
 from web.api import catalog, courses, jobs, stream
 from web.pages import home
@@ -30,6 +31,7 @@ class _Json(DefaultJSONProvider):
 def create_app() -> Flask:
     """The web application of this process, wired from its environment."""
     settings = deps().settings
+    shelf()  # a faulty pack stops the start, instead of every request
     logs.configure(settings.log_level)
     app = Flask(__name__)
     app.json = _Json(app)

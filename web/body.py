@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,17 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
+def only_arguments(known: Iterable[str]) -> None:
+    """Refuse a query string with other parameters than these. Raises ``Invalid`` naming each.
+
+    A filter that is misspelt must not look like one that holds for everything."""
+    allowed = sorted(known)
+    unknown = sorted(set(request.args) - set(allowed))
+    if unknown:
+        advice = f"There is no such parameter. Use: {', '.join(allowed)}."
+        raise Invalid([FieldError(name, "unknown_field", advice) for name in unknown])
+
+
 def whole_argument(name: str, default: int, low: int, high: int) -> int:
     """A whole number from the query string. Raises ``Invalid`` naming it."""
     raw = request.args.get(name)
@@ -66,6 +78,7 @@ def read_cursor() -> tuple[datetime, UUID] | None:
         at = datetime.fromisoformat(moment)
         if at.tzinfo is None:
             raise ValueError("naive")
-        return at, UUID(job_id)
-    except (ValueError, binascii.Error):
+        # In UTC here already: a time near the year 1 or 9999 may have no such form.
+        return at.astimezone(UTC), UUID(job_id)
+    except (ValueError, OverflowError, binascii.Error):
         raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")]) from None

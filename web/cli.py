@@ -13,6 +13,7 @@ import click
 
 from schema.clock import new_id
 from schema.errors import CoursewrightError, SettingsError
+from schema.job import STATUSES
 from schema.settings import DEMO_ORGANIZATION_ID
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ def _wired() -> Deps:
     from tasks.deps import wire
 
     kept = _home() / "run" / "environment.json"
-    if not os.environ.get("DATABASE_URL") and kept.exists():
+    if not os.environ.get("DATABASE_URL", "").strip():
+        if not kept.exists():
+            _give_up(
+                f"Nothing is running from {_home()}. Start it with: coursewright up "
+                "(or set DATABASE_URL and the others, see README)."
+            )
         for name, value in json.loads(kept.read_text("utf-8")).items():
-            os.environ.setdefault(name, value)
+            if not os.environ.get(name, "").strip():
+                os.environ[name] = value
     try:
         return wire("cli", ping=True, pool_size=2)
     except SettingsError as error:
@@ -124,11 +131,12 @@ def org_create(name: str) -> None:
 @click.option("--role", default="admin", show_default=True, type=click.Choice(["viewer", "author", "admin"]))
 def login_link(organization: str, role: str) -> None:
     """Print a link that signs one browser in, once, within 15 minutes."""
+    from web.address import url_of
     from web.pages.home import make_login_path
 
     wired = _wired()
     _asker(organization)
-    click.echo(f"http://127.0.0.1:{wired.settings.port}{make_login_path(wired, organization, role)}")
+    click.echo(url_of(wired.settings.host, wired.settings.port) + make_login_path(wired, organization, role))
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------
@@ -141,8 +149,8 @@ def jobs() -> None:
 
 @jobs.command("list")
 @_organization
-@click.option("--status", help="Only jobs with this status.")
-@click.option("--limit", default=20, show_default=True)
+@click.option("--status", type=click.Choice(STATUSES), help="Only jobs with this status.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 def jobs_list(organization: str, status: str | None, limit: int) -> None:
     """The newest jobs, a line each."""
     from storage import jobs as rows
@@ -204,11 +212,15 @@ def catalog(organization: str) -> None:
 @cli.command()
 @click.option("--once", is_flag=True, required=True, help="Run what is due, then end. For cron and by hand.")
 def worker(once: bool) -> None:
-    """Run due jobs here, straight from the database, without the broker."""
+    """Run due jobs here, straight from the database, without the broker. Exits with 1 when one failed."""
     from tasks.once import run_due
 
-    done = run_due(_wired())
-    click.echo(f"{done} jobs taken up.")
+    ran = run_due(_wired())
+    click.echo(f"{ran.turns} jobs taken up.")
+    for job_id, code in ran.failed.items():
+        click.echo(f"Job {job_id} failed: {code}", err=True)
+    if ran.failed:
+        sys.exit(1)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import click
 import urllib3
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -27,6 +28,10 @@ UP_WITHIN, COURSE_WITHIN = 90, 300
 
 class DemoFailed(Exception):
     """Something did not go as it should; the message says what."""
+
+
+class NotStarted(Exception):
+    """Everything together refused to start. The message is the line it said, and it names what to change."""
 
 
 @dataclass
@@ -100,6 +105,9 @@ def run(home: Path) -> int:
         ordered = _watch(console, client, requests(with_model))
         for order in ordered:
             _report(console, client, order)
+    except NotStarted as error:
+        click.echo(str(error), err=True)
+        return 2
     except DemoFailed as error:
         console.print(f"The demo failed: {error}", style="bold red")
         return 1
@@ -131,21 +139,25 @@ class _System:
             process_group=0,
         )
         self.words: list[str] = []
-        threading.Thread(target=self._listen, args=(self.child.stderr,), daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, args=(self.child.stderr,), daemon=True)
+        self.listener.start()
 
     def _listen(self, stderr: IO[str] | None) -> None:
         for line in stderr or ():
             self.words.append(line.strip())
 
     def wait_ready(self) -> dict[str, Any]:
-        """Where everything is. Raises ``DemoFailed`` when it doesn't come up."""
+        """Where everything is. Raises ``NotStarted`` when it refuses to start, ``DemoFailed`` when that takes long."""
         timer = threading.Timer(UP_WITHIN, self.child.terminate)
         timer.start()
         line = self.child.stdout.readline() if self.child.stdout else ""
         timer.cancel()
         if not line:
-            self.child.wait()
-            time.sleep(0.1)  # the last words may still be on their way through the pipe
+            code = self.child.wait()
+            self.listener.join(2)  # the last words may still be on their way through the pipe
+            refusals = [line for line in self.words if line.startswith("coursewright: ")]
+            if code == 2 and refusals:
+                raise NotStarted(refusals[-1])
             raise DemoFailed(" ".join(self.words[-3:]) or "Everything together did not come up in time.")
         ready: dict[str, Any] = json.loads(line)
         return ready

@@ -13,12 +13,16 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Description:
-    """``answers`` maps a status to a schema (or none) and a sentence; ``problems`` are error statuses it may give."""
+    """``answers`` maps a status to a schema (or none) and a sentence; ``problems`` are error statuses it may give.
+
+    ``query`` and ``headers`` map the name of a parameter, which may always be left out, to a sentence."""
 
     summary: str
     answers: Mapping[int, tuple[type[Schema] | None, str]]
     body: type[Schema] | None = None
+    body_required: bool = True
     query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     media_type: str = "application/json"
 
@@ -28,14 +32,17 @@ def describe(
     answers: Mapping[int, tuple[type[Schema] | None, str]],
     *,
     body: type[Schema] | None = None,
+    body_required: bool = True,
     query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     problems: tuple[int, ...] = (),
     media_type: str = "application/json",
 ) -> Callable[[View], View]:
     """Attach a description to a view. A guard test fails for an API view without one."""
 
     def attach(view: View) -> View:
-        view.description = Description(summary, answers, body, query or {}, problems, media_type)  # type: ignore[attr-defined]
+        made = Description(summary, answers, body, body_required, query or {}, headers or {}, problems, media_type)
+        view.description = made  # type: ignore[attr-defined]
         return view
 
     return attach

@@ -14,14 +14,16 @@ from uuid import UUID
 import click
 
 from schema.errors import CoursewrightError
-from schema.settings import DEMO_ORGANIZATION_ID, read_settings
+from schema.settings import DEMO_ORGANIZATION_ID
 from schema.settings import settings as process_settings
 from storage import organizations
+from storage.embedded import make_home
 from storage.organizations import Organization
 from storage.processes import StartFailed
 from storage.schema_version import upgrade
 from tasks import deps as wiring
 from tasks.deps import Deps
+from web.address import url_of
 from web.pages.home import make_login_path
 from web.supervisor import Supervisor
 from web.system_processes import Plan, app_processes, plan_servers
@@ -45,10 +47,13 @@ def run(home: Path, *, as_json: bool) -> int:
     try:
         _check_room(home)
         with Supervisor(home) as supervisor:
-            address = _start(home, supervisor)
-            if not supervisor.stopping and address is not None:
-                _say(address, supervisor, began, as_json)
-                supervisor.watch()
+            try:
+                address = _start(home, supervisor)
+                if not supervisor.stopping and address is not None:
+                    _say(address, supervisor, began, as_json)
+                    supervisor.watch()
+            finally:
+                _kept_environment(home).unlink(missing_ok=True)
             if not as_json:
                 click.echo("Stopping everything.")
     except StartFailed as error:
@@ -67,7 +72,7 @@ def run(home: Path, *, as_json: bool) -> int:
 
 
 def _check_room(home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     free = shutil.disk_usage(home).free
     if free < LEAST_FREE_BYTES:
         raise StartFailed(
@@ -81,8 +86,6 @@ def _start(home: Path, supervisor: Supervisor) -> Address | None:
     supervisor.start(plan.servers)
     if supervisor.stopping:
         return None
-    environment = {**os.environ, **plan.environment}
-    read_settings(environment)  # every fault at once, before anything is started on it
     os.environ.update(plan.environment)
     process_settings.cache_clear()
     wired = wiring.wire("up", ping=True, pool_size=2)
@@ -94,17 +97,20 @@ def _start(home: Path, supervisor: Supervisor) -> Address | None:
     return _address(wired, plan)
 
 
+def _kept_environment(home: Path) -> Path:
+    return home / "run" / "environment.json"
+
+
 def _keep_environment(home: Path, plan: Plan) -> None:
     """So that other commands on this machine reach the running system. It holds secrets: for the owner alone."""
-    path = home / "run" / "environment.json"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(_kept_environment(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(plan.environment, file)
 
 
 def _address(wired: Deps, plan: Plan) -> Address:
-    url = f"http://127.0.0.1:{plan.port}"
+    url = url_of(plan.host, plan.port)
     login = make_login_path(wired, DEMO_ORGANIZATION_ID, "admin")
-    return Address(url, f"http://127.0.0.1:{plan.flower_port}", url + login)
+    return Address(url, url_of(plan.host, plan.flower_port), url + login)
 
 
 def _say(address: Address, supervisor: Supervisor, began: float, as_json: bool) -> None:

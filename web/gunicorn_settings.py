@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
+from schema.settings import settings
 from storage.processes import end_with_parent
+from web.address import with_port
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+_settings = settings()
+
+bind = with_port(_settings.host, _settings.port)
+workers = _settings.web_concurrency
 worker_class = "gthread"
 # Imported once, then forked; every process makes its own connections (tasks.deps is keyed by pid).
 preload_app = True

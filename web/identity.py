@@ -70,6 +70,11 @@ def who() -> Identity:
     return cast(Identity, g.identity)
 
 
+def maybe() -> Identity | None:
+    """Who asks, for a public view that shows more to some. Raises when credentials are given and wrong."""
+    return _from_agent() or _from_cookie()
+
+
 def register(app: Flask) -> None:
     """Check every request against its blueprint's declaration before any view runs."""
     for name in app.blueprints:

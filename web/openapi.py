@@ -24,6 +24,15 @@ blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 _END = r"\Z"
 _WITHOUT_BODY = {204, 302, 304}
+#: Views whose answers carry an ETag: asked with ``If-None-Match``, they say 304.
+_TAGGED = {
+    "courses.show",
+    "catalog.show",
+    "public_catalog.show_public",
+    "content.course",
+    "public_content.public_course",
+    "public_content.medium",
+}
 _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
 
@@ -94,14 +103,16 @@ def _name(given: Any) -> str:
     return str(kind.__name__).removesuffix("Schema").lstrip("_")
 
 
-def _operation(endpoint: str, arguments: set[str], description: Description, is_public: bool) -> dict[str, Any]:
+def _answers(endpoint: str, description: Description, is_public: bool) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for status, (schema, sentence) in description.answers.items():
         answer: dict[str, Any] = {"description": sentence}
         if status not in _WITHOUT_BODY:
             answer["content"] = {description.media_type: {"schema": schema} if schema else {}}
         answers[str(status)] = answer
-    refusals = set(description.problems) | (set() if is_public else {400, 401, 403})
+    if endpoint in _TAGGED:
+        answers.setdefault("304", {"description": "What If-None-Match names is still current."})
+    refusals = set(description.problems) | (set() if is_public else {400, 401, 403, 503})
     if description.body is not None:
         refusals |= {400, 413, 422}
     for status in sorted(refusals - set(description.answers)):
@@ -109,22 +120,33 @@ def _operation(endpoint: str, arguments: set[str], description: Description, is_
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": "Problem"}},
         }
+    return answers
+
+
+def _parameters(arguments: set[str], description: Description) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in sorted(arguments)
     ]
     for name, sentence in description.query.items():
         kind = "integer" if name in {"limit", "after", "since"} else "string"
         parameters.append({"in": "query", "name": name, "description": sentence, "schema": {"type": kind}})
+    for name, sentence in description.headers.items():
+        parameters.append({"in": "header", "name": name, "description": sentence, "schema": {"type": "string"}})
+    return parameters
+
+
+def _operation(endpoint: str, arguments: set[str], description: Description, is_public: bool) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.replace(".", "_"),
         "tags": [endpoint.split(".")[0]],
         "summary": description.summary,
-        "parameters": parameters,
-        "responses": answers,
+        "parameters": _parameters(arguments, description),
+        "responses": _answers(endpoint, description, is_public),
         "security": [] if is_public else [{"agent": [], "organization": []}, {"cookie": []}],
     }
     if description.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": description.body}}}
+        content = {"application/json": {"schema": description.body}}
+        operation["requestBody"] = {"required": description.body_required, "content": content}
     return operation
 
 

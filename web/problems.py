@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, json
+from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from schema.errors import CoursewrightError, Invalid, Transient
+from schema.errors import CoursewrightError, Invalid, Transient, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,19 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Res
     return response
 
 
+def _is_for_a_person() -> bool:
+    """Whether a page was asked for, by somebody who would rather read HTML than JSON."""
+    offered = ["application/problem+json", "application/json", "text/html"]
+    return request.blueprint == "pages" and request.accept_mimetypes.best_match(offered) == "text/html"
+
+
+def _sign_in() -> Response:
+    return Response(render_template("sign_in.html"), 401, {"Cache-Control": "no-store", "Vary": "Accept"})
+
+
 def _ours(error: CoursewrightError) -> Response:
+    if isinstance(error, Unauthenticated) and _is_for_a_person():
+        return _sign_in()
     status = 503 if isinstance(error, Transient) else error.status
     more: dict[str, Any] = {}
     if isinstance(error, Invalid):

@@ -12,12 +12,23 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from schema.settings import Settings, read_settings
 from storage import embedded
 from storage.embedded import Secrets, read_secrets
-from storage.processes import Spec, StartFailed, answers, free_port
+from storage.processes import Spec, StartFailed, answers
+from web.address import choose_port, reached_at, url_of
 
 ROOT = Path(__file__).parent.parent
 WEB_PORT, FLOWER_PORT = 8000, 5555
+
+
+#: What stands for a server that isn't started yet, so that every other setting can be judged before it is.
+_STANDING_IN = {
+    "DATABASE_URL": {"DATABASE_URL": "postgresql://127.0.0.1/none"},
+    "REDIS_URL": {"REDIS_URL": "redis://127.0.0.1"},
+    "S3_ENDPOINT_URL": {"S3_ENDPOINT_URL": "http://127.0.0.1", "S3_ACCESS_KEY": "none", "S3_SECRET_KEY": "none"},
+    "SECRET_KEY": {"SECRET_KEY": "none"},
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Plan:
 
     servers: list[Spec]
     environment: dict[str, str]
+    host: str
     port: int
     flower_port: int
 
@@ -33,42 +45,55 @@ class Plan:
 def plan_servers(home: Path, environ: Mapping[str, str]) -> Plan:
     """Embedded servers for everything the environment doesn't point elsewhere, and free ports where ours are busy.
 
-    Raises ``StartFailed`` when a port that was asked for by number is busy."""
+    Raises ``SettingsError`` naming every faulty setting, and ``StartFailed`` when an address or a port that was asked
+    for can't be had; both before anything is made."""
+    asked = _checked(environ)
+    port, flower_port = _ports(asked, environ)
     keys = read_secrets(home)
     servers: list[Spec] = []
-    extra: dict[str, str] = {"COURSEWRIGHT_HOME": str(home), "COURSEWRIGHT_EMBEDDED": "1"}
-    if not environ.get("DATABASE_URL"):
+    extra: dict[str, str] = {"COURSEWRIGHT_HOME": str(home), "HOST": asked.host}
+    if not _is_set(environ, "DATABASE_URL"):
         spec, extra["DATABASE_URL"] = embedded.postgres(home, keys)
         servers.append(spec)
-    if not environ.get("REDIS_URL"):
+    if not _is_set(environ, "REDIS_URL"):
         spec, extra["REDIS_URL"] = embedded.valkey(home, keys)
         servers.append(spec)
-    if not environ.get("S3_ENDPOINT_URL"):
+    if not _is_set(environ, "S3_ENDPOINT_URL"):
         spec, extra["S3_ENDPOINT_URL"] = embedded.s3(home, keys)
         extra |= {"S3_ACCESS_KEY": keys.s3_access, "S3_SECRET_KEY": keys.s3_secret}
         servers.append(spec)
-    port = _port(environ, "PORT", WEB_PORT)
-    flower_port = _port(environ, "FLOWER_PORT", FLOWER_PORT)
     extra |= {"PORT": str(port), "FLOWER_PORT": str(flower_port)}
     extra |= _defaults(environ, keys)
-    return Plan(servers, extra, port, flower_port)
+    return Plan(servers, extra, asked.host, port, flower_port)
+
+
+def _is_set(environ: Mapping[str, str], name: str) -> bool:
+    return bool(environ.get(name, "").strip())
+
+
+def _checked(environ: Mapping[str, str]) -> Settings:
+    given = dict(environ)
+    for name, instead in _STANDING_IN.items():
+        if not _is_set(environ, name):
+            given |= instead
+    return read_settings(given)
 
 
 def _defaults(environ: Mapping[str, str], keys: Secrets) -> dict[str, str]:
     own = {"SECRET_KEY": keys.secret_key, "FLOWER_BASIC_AUTH": f"coursewright:{keys.flower}"}
-    return {name: value for name, value in own.items() if not environ.get(name)}
+    return {name: value for name, value in own.items() if not _is_set(environ, name)}
 
 
-def _port(environ: Mapping[str, str], name: str, preferred: int) -> int:
-    asked = environ.get(name, "").strip()
-    if not asked:
-        return free_port(preferred)
-    if not re.fullmatch(r"\d{1,5}", asked) or int(asked) > 65535:
-        raise StartFailed(f"{name} is {asked!r}. It needs a port number, or 0 for any free one.")
-    found = free_port(int(asked))
-    if int(asked) and found != int(asked):
-        raise StartFailed(f"Port {asked} is in use. Set {name} to another one, or to 0 for any free one.")
-    return found
+def _ports(asked: Settings, environ: Mapping[str, str]) -> tuple[int, int]:
+    """The ports of the web and of Flower."""
+    web = asked.port if _is_set(environ, "PORT") else None
+    flower = asked.flower_port if _is_set(environ, "FLOWER_PORT") else None
+    if web and web == flower:
+        raise StartFailed(f"PORT and FLOWER_PORT are both {web}. Set one of them to another port, or to 0.")
+    return (
+        choose_port(asked.host, "PORT", web, WEB_PORT),
+        choose_port(asked.host, "FLOWER_PORT", flower, FLOWER_PORT),
+    )
 
 
 def app_processes(home: Path, environment: Mapping[str, str]) -> list[Spec]:
@@ -111,10 +136,11 @@ def _runnable(program: str) -> list[str]:
 
 
 def _ready(name: str, environment: Mapping[str, str]) -> Callable[[], bool]:
+    host = environment.get("HOST", "127.0.0.1")
     if name == "web":
-        return lambda: _healthy(f"http://127.0.0.1:{environment['PORT']}/healthz")
+        return lambda: _healthy(f"{url_of(host, int(environment['PORT']))}/healthz")
     if name == "flower":
-        return lambda: answers(int(environment["FLOWER_PORT"]))
+        return lambda: answers(int(environment["FLOWER_PORT"]), reached_at(host))
     return lambda: True
 
 

@@ -6,14 +6,22 @@ import json
 from functools import cache
 from pathlib import Path
 
+from schema.errors import Invalid, SettingsError
 from schema.pack import Pack, load_pack
 
 
 @cache
 def shelf() -> tuple[Pack, ...]:
-    """All packs, by id. Raises ``Invalid`` when a file breaks the format."""
-    folder = Path(__file__).parent
-    return tuple(load_pack(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json")))
+    """All packs, by id. Raises ``SettingsError`` naming the file that breaks the format: a fault of ours, not of
+    whoever happens to ask for a course."""
+    return tuple(_read(path) for path in sorted(Path(__file__).parent.glob("*.json")))
+
+
+def _read(path: Path) -> Pack:
+    try:
+        return load_pack(json.loads(path.read_text("utf-8")))
+    except (Invalid, ValueError) as error:
+        raise SettingsError(f"The pack {path.name} can't be used: {error}") from error
 
 
 def pack_named(pack_id: str) -> Pack:

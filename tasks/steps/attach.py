@@ -35,24 +35,28 @@ def run(work: Work) -> Outcome:
         if parent is not None:
             jobs.lock(tx, parent)
 
+    def tell_parent(tx: Transaction, path: str, revision: int) -> None:
+        if parent is None:
+            return
+        target = work.payload["targetRef"]
+        body = {"mediaJobId": str(work.job_id), "targetRef": target, "url": path, "revision": revision}
+        events.append(tx, parent, [Event("media_completed", body), *settled(tx, parent, completed=1, failed=0)])
+        tx.after_commit(lambda: work.deps.bus.wake(parent))
+
     def attach(tx: Transaction) -> dict[str, Any]:
         current = documents.current_in(tx, org, "course", course_id)
         if current is None:
             raise Permanent("The course is gone.", code="course_archived")
         path = work.checkpoint("picture")["assetPath"]
+        if has_picture(cast(Course, current.content), work.payload["targetRef"]):
+            # Another job for this course brought the same picture meanwhile.
+            tell_parent(tx, path, current.revision)
+            return {"revision": current.revision, "catalogVersion": None}
         course = with_picture(cast(Course, current.content), work.payload["targetRef"], path)
         course["contentVersion"] = f"v{current.revision + 1}"
         author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
         revision = documents.save(tx, org, "course", course_id, course, author, "attached")
-        if parent is not None:
-            body = {
-                "mediaJobId": str(work.job_id),
-                "targetRef": work.payload["targetRef"],
-                "url": path,
-                "revision": revision,
-            }
-            events.append(tx, parent, [Event("media_completed", body), *settled(tx, parent, completed=1, failed=0)])
-            tx.after_commit(lambda: work.deps.bus.wake(parent))
+        tell_parent(tx, path, revision)
         version = catalog.list_course(tx, Listing(org, organization.slug, revision, course))
         made = documents.current_in(tx, org, "course", course_id)
         if made is not None:
@@ -64,6 +68,13 @@ def run(work: Work) -> Outcome:
             publish_soon(work.deps, revision)
 
     return Outcome({}, locks=lock, writes=attach, after_commit=publish)
+
+
+def has_picture(course: Course, target: dict[str, Any]) -> bool:
+    """Whether the target's marker is gone because a picture of the same thing stands in its text already."""
+    texts = [text["content"] for text in course["studyTexts"] if text["id"] == target["id"]]
+    marker = re.compile(r"\[IMAGE:\s*" + re.escape(target["marker"]) + r"\s*\]")
+    return any(not marker.search(text) and f"![{target['marker']}](" in text for text in texts)
 
 
 def with_picture(course: Course, target: dict[str, Any], path: str) -> Course:

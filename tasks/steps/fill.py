@@ -71,6 +71,9 @@ def _by_rule(work: Work, plan: Skeleton, parts: list[_Part]) -> tuple[dict[str, 
             slot = texts[part.id]
             content = packs.fill_text(pack, slot) if pack else arithmetic.fill_text(plan, request, slot)
         filled[part.id] = content
+        topic = {"topicName": part.name, "topicIndex": part.index, "totalTopics": len(parts)}
+        started = work.pipeline.at(work.step, (part.index - 1) / len(parts))
+        events.append(Event("topic_started", {**topic, "progress": started}))
         progress = work.pipeline.at(work.step, part.index / len(parts))
         events.append(_completed(part, len(parts), content, progress, clock() - began))
     return filled, events

@@ -38,7 +38,11 @@ def run(work: Work) -> Outcome:
     if faults:
         raise ValidationFailed(
             f"{len(faults)} problems are left after checking and mending; the first: {faults[0].message}",
-            details={"problems": listed, "failingParts": failing_parts(course, faults)},
+            details={
+                "problems": listed,
+                "failingParts": failing_parts(course, faults),
+                "failingPlan": not all(_of_content(fault) for fault in faults),
+            },
         )
     notes = len(listed)
     message = f"Checked {len(course['items'])} items" + (f", {notes} remarks" if notes else "")
@@ -102,6 +106,8 @@ def _mended(
             break
         history.append({"repair": repair + 1, "problems": [fault.as_json() for fault in faults]})
         items, texts = by_place(course, faults)
+        if not items and not texts:
+            break  # nothing a model could be asked for again: the plan itself is at fault
         work.tell(0.4 + 0.6 * repair / (REPAIRS + 1), f"Mending {len(items)} items and {len(texts)} texts")
         if items:
             asked = [(course["items"][index], found) for index, found in items.items()]
@@ -157,6 +163,11 @@ def by_place(course: Course, faults: list[Problem]) -> tuple[dict[int, list[Prob
             for index in range(len(course["items"])):
                 items.setdefault(index, []).append(fault)
     return dict(sorted(items.items())), dict(sorted(texts.items()))
+
+
+def _of_content(fault: Problem) -> bool:
+    """Whether a fault lies in items or texts, and not in what the plan fixed (title, groups, objectives, levels)."""
+    return fault.path.split(".")[0] in {"items", "studyTexts"}
 
 
 def failing_parts(course: Course, faults: list[Problem]) -> list[str]:

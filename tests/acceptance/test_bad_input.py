@@ -123,6 +123,8 @@ def test_the_older_spelling_is_taken_and_the_new_one_given(system: System) -> No
     assert job["jobType"] == "course"
     assert job["payload"]["itemsPerGroup"] == 3
     assert not any("_" in key for key in job["payload"])
+    found = system.call("GET", "/api/jobs?jobType=ai_course_generate&limit=200").json()["jobs"]
+    assert job["jobId"] in {each["jobId"] for each in found}
     system.finished(job["jobId"])
 
 
@@ -143,6 +145,11 @@ def test_the_older_spelling_is_taken_and_the_new_one_given(system: System) -> No
         ("/api/jobs?cursor=rubbish", 422),
         ("/api/jobs?status=sleeping", 422),
         ("/api/jobs?createdBy=%00", 422),
+        ("/api/jobs?state=done", 422),
+        ("/api/jobs?cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OXwzZjJiOGMxZS05YTRkLTRlNmYtOGI3YS0wYzVkMWUyZjNhNGI", 422),
+        ("/api/jobs/00000000-0000-4000-8000-00000000dead/events?since=1", 422),
+        ("/api/courses?grade=5", 422),
+        ("/api/courses?visibility=secret", 422),
         ("/api/catalog/changes?since=-1", 422),
         ("/api/catalog/changes?since=1e3", 422),
     ],

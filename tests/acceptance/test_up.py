@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from base64 import b64encode
+from pathlib import Path
 
 import psutil
 import pytest
@@ -94,6 +96,74 @@ def test_a_busy_port_asked_for_by_number_is_one_line(system: System) -> None:
     assert refused.stderr.strip() == (
         f"coursewright: Port {port} is in use. Set PORT to another one, or to 0 for any free one."
     )
+
+
+def command(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words], cwd=ROOT, env=environment_for(home, **more), capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("words", [("up",), ("demo",)], ids=["up", "demo"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"LOG_LEVEL": "LOUD", "WEB_CONCURRENCY": "0"}, ["LOG_LEVEL is 'LOUD'", "WEB_CONCURRENCY is '0'"]),
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, ["S3_ACCESS_KEY is not set", "S3_SECRET_KEY is not set"]),
+        ({"PORT": "http"}, ["PORT is 'http'"]),
+        ({"PORT": "9", "FLOWER_PORT": "9"}, ["PORT and FLOWER_PORT are both 9"]),
+        ({"HOST": "192.0.2.1"}, ["HOST is '192.0.2.1'"]),
+    ],
+    ids=["settings", "half a store", "no port", "one port for two", "an address of elsewhere"],
+)
+def test_a_faulty_setting_is_one_line_before_anything_is_made(
+    tmp_path: Path, words: tuple[str], changes: dict[str, str], said: list[str]
+) -> None:
+    refused = command(tmp_path, *words, **changes)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused
+    assert refused.stderr.startswith("coursewright: ")
+    assert all(words in refused.stderr for words in said), refused.stderr
+    assert not (tmp_path / "postgres").exists() and not (tmp_path / "secrets.json").exists()
+
+
+@pytest.mark.parametrize("words", [("up",), ("demo",)], ids=["up", "demo"])
+def test_a_home_that_can_not_be_used_is_one_line(tmp_path: Path, words: tuple[str]) -> None:
+    (tmp_path / "file").touch()
+    refused = command(tmp_path / "file", *words)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused
+    assert refused.stderr.startswith(f"coursewright: {tmp_path / 'file'} can't be used: ")
+
+
+def test_a_command_without_a_system_says_how_to_start_one(tmp_path: Path) -> None:
+    refused = command(tmp_path, "jobs", "list")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"coursewright: Nothing is running from {tmp_path}. Start it with: coursewright up "
+        "(or set DATABASE_URL and the others, see README).\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "201"), ("--status", "sleeping")])
+def test_a_filter_of_jobs_that_makes_no_sense_is_bad_usage(tmp_path: Path, words: tuple[str, str]) -> None:
+    refused = command(tmp_path, "jobs", "list", *words)
+    assert refused.returncode == 2
+    assert words[0] in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_it_listens_where_it_is_told_and_leaves_nothing_that_says_it_runs(tmp_path: Path) -> None:
+    with running(HOST="127.0.0.2") as system:
+        assert system.url.startswith("http://127.0.0.2:")
+        assert system.ready["loginUrl"].startswith(system.url + "/login/")
+        assert system.ready["flowerUrl"].startswith("http://127.0.0.2:")
+        assert system.call("GET", "/healthz").status == 200
+        port = int(system.url.rsplit(":", 1)[1])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=2)
+        link = command(system.home, "login-link", PORT="", FLOWER_PORT="")
+        assert link.stdout.startswith(system.url + "/login/"), link
+        system.child.send_signal(signal.SIGTERM)
+        assert system.child.wait(30) == 0
+        assert command(system.home, "jobs", "list").stderr.startswith("coursewright: Nothing is running from ")
 
 
 @pytest.mark.parametrize("name", ["web", "beat", "valkey", "postgres"])

@@ -21,7 +21,7 @@ OURS = "coursewright:"
 #: The one service that is root: it gives a fresh volume to the user who writes into it, and sees nothing else.
 ROOT_ONCE = "store-folder"
 #: Settings of a process on one machine that a container has no use for.
-LOCAL = {"COURSEWRIGHT_HOME", "COURSEWRIGHT_EMBEDDED"}
+LOCAL = {"COURSEWRIGHT_HOME"}
 _EXACT = re.compile(r"[\w./-]+:(?:\d+\.\d+(?:\.\d+)?(?:-[\w.]+)?|RELEASE\.[0-9TZ-]+)")
 _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|AUTH")
 _ASKED_FOR = re.compile(r"\$\{[A-Z0-9_]+:\?[\w ,]+\}")
@@ -260,9 +260,8 @@ def test_only_words_that_are_no_secret_have_a_default() -> None:
 
 
 def test_every_variable_passed_is_one_that_is_read() -> None:
-    """Ours are read by ``schema.settings`` or by gunicorn's knobs; the servers' carry the server's name."""
-    gunicorn = (ROOT / "web" / "gunicorn_settings.py").read_text("utf-8")
-    ours = names_read() | set(re.findall(r"environ\.get\(\"(\w+)\"", gunicorn))
+    """Ours are read by ``schema.settings``; the servers' carry the server's name."""
+    ours = names_read()
     assert {"DATABASE_URL", "SECRET_KEY", "WEB_CONCURRENCY"} <= ours
     prefixes = {"postgres": "POSTGRES_", "valkey": "VALKEYCLI_", "minio": "MINIO_"}
     for service, name, _ in environments():

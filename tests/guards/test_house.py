@@ -27,7 +27,6 @@ TEXTS = {
 LONGEST = 300
 #: ... unless there is a reason, and then in at most these.
 LONGER = {
-    "storage/embedded.py": (330, "three servers, each started in its own way, sharing their credentials"),
     "storage/jobs.py": (400, "all that reads or moves the one row everything turns on"),
     "storage/tables.py": (400, "every table, to be seen side by side"),
     "storage/migrations/versions/0001_first_tables.py": (450, "a migration is written once, whole"),
@@ -37,12 +36,10 @@ LONGER = {
 #: Who may look at the environment beside schema/settings.py, and why.
 ENVIRONMENT = {
     "storage/processes.py": "a child gets its parent's environment",
-    "tasks/monitor.py": "Flower reads its options from the environment",
     "web/cli.py": "finds the running system of the home folder",
     "web/demo.py": "starts the system as a child",
     "web/everything.py": "hands the environment of the embedded servers on",
     "web/system_processes.py": "fills in the Procfile as a shell would",
-    "web/gunicorn_settings.py": "gunicorn reads it before there is an app",
 }
 #: Who may ask the clock for the date beside schema/clock.py, and why.
 CLOCK = {"storage/objects.py": "a request to the store is signed with the moment it is sent"}

@@ -90,3 +90,31 @@ def test_a_blueprint_that_declares_nothing_is_refused_at_start() -> None:
     app.register_blueprint(Blueprint("unsaid", __name__))
     with pytest.raises(LookupError, match="'unsaid' doesn't declare"):
         identity.register(app)
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_a_person_who_opens_a_page_is_told_how_to_sign_in(app: Flask) -> None:
+    answer = app.test_client().get("/", headers={"Accept": BROWSER})
+    assert answer.status_code == 401
+    assert answer.mimetype == "text/html"
+    assert "coursewright up" in answer.text and "coursewright login-link" in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert {"accept", "accept-encoding"} <= {name.lower() for name in answer.vary}
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/", None),
+        ("/", "*/*"),
+        ("/", "application/json"),
+        ("/", "text/html;q=0.5, application/json"),
+        ("/api/jobs", BROWSER),
+    ],
+)
+def test_a_program_is_told_so_in_a_problem_document(app: Flask, path: str, accept: str | None) -> None:
+    answer = app.test_client().get(path, headers={"Accept": accept} if accept else {})
+    assert answer.status_code == 401
+    assert answer.content_type == "application/problem+json"

@@ -92,7 +92,7 @@ class TestDescribed:
         for path, _, operation in operations(document):
             public = need_of(app, operation["tags"][0]).public
             assert (operation["security"] == []) is public, path
-            assert public or {"400", "401", "403"} <= operation["responses"].keys(), path
+            assert public or {"400", "401", "403", "503"} <= operation["responses"].keys(), path
 
     def test_the_cookie_has_the_name_the_app_gives_it(self, app: Flask, document: dict[str, Any]) -> None:
         cookies = [way for way in document["components"]["securitySchemes"].values() if way["in"] == "cookie"]
@@ -124,7 +124,7 @@ class TestOperations:
     def test_every_error_is_a_problem_document(self, document: dict[str, Any]) -> None:
         for path, method, operation in operations(document):
             for status, answer in operation["responses"].items():
-                if status.startswith("4"):
+                if status.startswith("4") or (status == "503" and operation["security"]):
                     content = answer["content"]
                     assert list(content) == ["application/problem+json"], f"{method} {path} {status}"
                     assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
@@ -158,6 +158,36 @@ class TestOperations:
             else:
                 body = operation.get("requestBody", {"content": {"application/json": {"schema": {}}}})
                 assert list(body["content"]) == ["application/json"], path
+
+    def test_headers_that_change_an_answer_are_declared(self, document: dict[str, Any]) -> None:
+        declared = {
+            (path, method, parameter["name"]): parameter.get("required", False)
+            for path, method, operation in operations(document)
+            for parameter in operation["parameters"]
+            if parameter["in"] == "header"
+        }
+        assert declared == {
+            ("/api/jobs", "post", "Idempotency-Key"): False,
+            ("/api/jobs/{job_id}/stream", "get", "Last-Event-ID"): False,
+        }
+
+    def test_a_body_that_may_be_left_out_is_told(self, document: dict[str, Any]) -> None:
+        bodies = {
+            path: operation["requestBody"]["required"]
+            for path, _, operation in operations(document)
+            if "requestBody" in operation
+        }
+        assert bodies == {"/api/jobs": True, "/api/jobs/{job_id}/cancel": False}
+
+    def test_what_has_an_etag_may_be_unchanged(self, document: dict[str, Any]) -> None:
+        assert {path for path, _, operation in operations(document) if "304" in operation["responses"]} == {
+            "/api/catalog",
+            "/api/public/catalog",
+            "/api/courses/{course_id}",
+            "/content/courses/{course_id}/course.json",
+            "/content/public/{organization_slug}/{course_id}/course.json",
+            "/content/media/{name}",
+        }
 
 
 class TestDocument:

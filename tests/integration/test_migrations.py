@@ -16,7 +16,7 @@ from schema.clock import new_id
 from schema.course import Course
 from schema.job import STATUSES
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import calls, catalog, documents, media, steps
+from storage import calls, catalog, documents, jobs, media, steps
 from storage.catalog import PUBLIC, Listing
 from storage.db import Database, make_engine
 from storage.documents import Author
@@ -132,8 +132,10 @@ class TestAgreement:
     def test_a_database_that_went_its_own_way_is_noticed(self, deps: Deps, change: str) -> None:
         with deps.db.engine.connect() as connection:
             assert differences(connection) == []
+            connection.exec_driver_sql("BEGIN")
             connection.exec_driver_sql(change)
             assert len(differences(connection)) == 1
+            connection.exec_driver_sql("ROLLBACK")
 
     def test_every_row_belongs_to_an_organization(self, deps: Deps) -> None:
         owned = rows(
@@ -197,6 +199,8 @@ def fill(deps: Deps) -> None:
     """At least one row in every table, made as the program makes them."""
     first, second = put_job(deps, ORG), put_job(deps, ORG)
     deliver(deps, first, 1, "skeleton", turn_seconds=0)
+    with deps.db.transaction() as tx:
+        assert jobs.take_key(tx, ORG, "a key", first, "a hash") is None
     drawn = cast(Course, course())
     with deps.db.transaction() as tx:
         documents.lock(tx, ORG, "course", drawn["id"])

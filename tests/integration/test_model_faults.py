@@ -66,7 +66,7 @@ def test_a_model_that_asks_to_wait_is_waited_for_exactly_as_long(
     assert shown is not None
     assert (retrying["type"], retrying["attempt"], retrying["step"]) == ("job_retrying", 2, "skeleton")
     assert retrying["nextRunAt"] == shown["nextRunAt"]
-    assert once.run_due(model_deps) == 0
+    assert once.run_due(model_deps).turns == 0
     assert len(model.calls()) == 1
     make_due(model_deps, job_id)
     once.run_due(model_deps)

@@ -130,7 +130,7 @@ def test_a_job_that_kills_every_worker_ends_as_a_dead_letter_and_a_person_can_br
     failed = told(deps, job_id)[-1]
     assert (failed["type"], failed["deadLetter"], failed["canResume"]) == ("job_failed", True, True)
     assert reconcile(deps) == NOTHING
-    assert once.run_due(deps) == 0
+    assert once.run_due(deps).turns == 0
     retry_job(deps, asker, job_id)
     once.run_due(deps)
     assert_made_once(deps, job_id)

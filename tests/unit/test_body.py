@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schema.errors import BadRequest, Invalid
 from tests.unit.strategies import SETTINGS
-from web.body import json_body, read_cursor, whole_argument, write_cursor
+from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
 
 app = Flask("test")
 
@@ -122,6 +122,25 @@ class TestWholeArgument:
         assert "1 to 200" in caught.value.errors[0].message
 
 
+class TestOnlyArguments:
+    @pytest.mark.parametrize("query", ["", "limit=1", "limit=1&status=done", "limit=x"])
+    def test_known_ones_pass_whatever_their_value(self, query: str) -> None:
+        with app.test_request_context("/", query_string=query):
+            only_arguments(["status", "limit"])
+
+    def test_each_unknown_one_is_named_beside_those_there_are(self) -> None:
+        with (
+            app.test_request_context("/", query_string="state=done&limit=1&Limit=2&"),
+            pytest.raises(Invalid) as caught,
+        ):
+            only_arguments(["status", "limit"])
+        assert [(error.path, error.code) for error in caught.value.errors] == [
+            ("Limit", "unknown_field"),
+            ("state", "unknown_field"),
+        ]
+        assert "limit, status" in caught.value.errors[0].message
+
+
 def cursor(text: str | None) -> Any:
     with app.test_request_context("/", query_string={} if text is None else {"cursor": text}):
         return read_cursor()
@@ -160,12 +179,18 @@ class TestCursor:
             packed("2026-01-01T00:00:00+00:00|not-an-id"),
             packed(f"2026-01-01T00:00:00+00:00|{ID}|more"),
             packed(f"2026-13-01T00:00:00+00:00|{ID}"),
+            packed(f"0001-01-01T00:00:00+23:59|{ID}"),
+            packed(f"9999-12-31T23:59:59-00:01|{ID}"),
         ],
     )
     def test_anything_else_is_refused_by_name(self, text: str) -> None:
         with pytest.raises(Invalid) as caught:
             cursor(text)
         assert [error.path for error in caught.value.errors] == ["cursor"]
+
+    def test_a_time_of_elsewhere_is_read_as_the_same_moment(self) -> None:
+        moment, _ = cursor(packed(f"2026-01-01T01:30:00+01:30|{ID}"))
+        assert (moment.isoformat(), moment.tzinfo) == ("2026-01-01T00:00:00+00:00", UTC)
 
     @SETTINGS
     @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
@@ -174,4 +199,4 @@ class TestCursor:
             place = cursor(text)
         except Invalid:
             return
-        assert isinstance(place[0], datetime) and place[0].tzinfo is not None
+        assert isinstance(place[0], datetime) and place[0].tzinfo is UTC

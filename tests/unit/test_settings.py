@@ -43,7 +43,7 @@ class TestWhatIsMissing:
         assert (settings.retention.job_hours, settings.retention.event_hours) == (720, 168)
         assert (settings.host, settings.port, settings.flower_port) == ("127.0.0.1", 8000, 5555)
         assert settings.agent_token is None
-        assert not settings.embedded
+        assert (settings.worker_concurrency, settings.media_concurrency, settings.web_concurrency) == (16, 2, 2)
 
     @pytest.mark.parametrize("name", ENVIRON)
     @pytest.mark.parametrize("value", [None, "", "  "])
@@ -77,6 +77,7 @@ MALFORMED = [
     *(("FLOWER_PORT", number) for number in ("-1", "65536")),
     *(("WORKER_CONCURRENCY", number) for number in ("0", "1001")),
     *(("MEDIA_CONCURRENCY", number) for number in ("0", "101")),
+    *(("WEB_CONCURRENCY", number) for number in ("0", "65", "2.5", "two")),
     *(("JOB_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("EVENT_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("RESEND_AFTER_SECONDS", number) for number in ("0", "3601")),

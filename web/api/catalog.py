@@ -19,22 +19,24 @@ from web.wiring import deps
 blueprint = needs(Blueprint("catalog", __name__, url_prefix="/api/catalog"), Need(read="viewer", write="author"))
 public = needs(Blueprint("public_catalog", __name__, url_prefix="/api/public/catalog"), NOTHING)
 
-_FRESH = "no-cache"
+_OWN, _PUBLIC = "private, no-cache", "no-cache"
 
 
 def _whole(catalog_id: UUID) -> Response:
     # The version alone is a tenth of the work, and most who ask have the rest already.
-    early = unchanged(f"v{catalog.version(deps().db, catalog_id)}", _FRESH)
+    cache = _PUBLIC if catalog_id == PUBLIC else _OWN
+    # The id in the tag: two organizations' catalogs may have the same version.
+    early = unchanged(f"{catalog_id}-v{catalog.version(deps().db, catalog_id)}", cache)
     if early is not None:
         return early
     read = catalog.whole(deps().db, catalog_id)
-    return tagged(jsonify(read), f"v{read['version']}", _FRESH)
+    return tagged(jsonify(read), f"{catalog_id}-v{read['version']}", cache)
 
 
 def _changes(catalog_id: UUID) -> Response:
     since = whole_argument("since", 0, 0, 2**62)
     response = jsonify(catalog.changes(deps().db, catalog_id, since))
-    response.headers["Cache-Control"] = _FRESH
+    response.headers["Cache-Control"] = _PUBLIC if catalog_id == PUBLIC else _OWN
     return response
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response, jsonify, request
 from marshmallow import fields
 
 from schema.clock import iso
-from schema.course import CourseSchema
+from schema.course import CourseSchema, Visibility
 from schema.errors import FieldError, Invalid, NotFound
 from schema.fields import Flag, StrictSchema, Text, Whole
 from schema.job import COURSE_ID
 from storage import courses, documents
 from storage.documents import Revision
-from web.body import whole_argument
+from web.body import only_arguments, whole_argument
 from web.caching import tagged
 from web.describe import describe
 from web.identity import Need, needs, who
@@ -53,6 +53,18 @@ class CourseListSchema(StrictSchema):
     nextCursor = Text(required=True, allow_none=True)
 
 
+_VISIBILITIES: tuple[str, ...] = get_args(Visibility)
+_LIST_QUERY = {
+    "q": "Words in title, description or subject.",
+    "subject": "Only this subject.",
+    "gradeBand": "Only this grade band.",
+    "tag": "Only courses with this tag.",
+    "visibility": "Only private, org or public ones.",
+    "limit": "Courses on a page, 1 to 200; 50 unless told.",
+    "cursor": "The nextCursor of the page before.",
+}
+
+
 def current_course(course_id: str) -> Revision:
     """The current revision of a course of this organization. Raises ``NotFound``."""
     found = None
@@ -67,21 +79,16 @@ def current_course(course_id: str) -> Revision:
 @describe(
     "Search courses by what they say about themselves.",
     {200: (CourseListSchema, "A page of courses, by id.")},
-    query={
-        "q": "Words in title, description or subject.",
-        "subject": "Only this subject.",
-        "gradeBand": "Only this grade band.",
-        "tag": "Only courses with this tag.",
-        "visibility": "Only private, org or public ones.",
-        "limit": "Courses on a page, 1 to 200; 50 unless told.",
-        "cursor": "The nextCursor of the page before.",
-    },
+    query=_LIST_QUERY,
     problems=(422,),
 )
 def index() -> Response:
+    only_arguments(_LIST_QUERY)
     limit = whole_argument("limit", 50, 1, 200)
     names = {"q": "q", "subject": "subject", "gradeBand": "grade_band", "tag": "tag", "visibility": "visibility"}
     filters = {column: request.args[name] for name, column in names.items() if name in request.args}
+    if request.args.get("visibility", _VISIBILITIES[0]) not in _VISIBILITIES:
+        raise Invalid([FieldError("visibility", "invalid_value", f"Use one of: {', '.join(_VISIBILITIES)}.")])
     after = request.args.get("cursor", "")
     if after and not COURSE_ID.match(after):
         raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")])
@@ -97,4 +104,4 @@ def index() -> Response:
 def show(course_id: str) -> Response:
     found = current_course(course_id)
     body = {"course": found.content, "revision": found.revision, "updatedAt": iso(found.created_at)}
-    return tagged(jsonify(body), f"r{found.revision}", "private, no-cache")
+    return tagged(jsonify(body), f"{found.organization_id}-r{found.revision}", "private, no-cache")

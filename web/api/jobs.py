@@ -12,6 +12,7 @@ from schema.errors import BadRequest, FieldError, Invalid, NotFound
 from schema.events import EventSchema
 from schema.fields import Flag, StrictSchema, Text, load
 from schema.job import (
+    OLDER_JOB_TYPES,
     RETRYABLE,
     STATUSES,
     CancelSchema,
@@ -22,7 +23,7 @@ from schema.job import (
 )
 from storage import events, jobs
 from tasks import commands
-from web.body import json_body, read_cursor, whole_argument, write_cursor
+from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
@@ -30,6 +31,15 @@ from web.wiring import deps
 blueprint = needs(Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
 
 _KEY_LIMIT = 200
+_LIST_QUERY = {
+    "status": "Only jobs with this status.",
+    "jobType": "Only jobs of this kind.",
+    "courseId": "Only jobs of this course.",
+    "createdBy": "Only jobs asked for by this user.",
+    "limit": "Jobs on a page, 1 to 200; 50 unless told.",
+    "cursor": "The nextCursor of the page before.",
+}
+_EVENTS_QUERY = {"after": "The seq of the last event seen; 0 is the beginning."}
 
 
 class NewCourseJobSchema(StrictSchema):
@@ -108,6 +118,7 @@ def started_answer(started: commands.Started) -> Response:
         200: (JobStartedSchema, "This very request was accepted before; here is its job."),
     },
     body=NewCourseJobSchema,
+    headers={"Idempotency-Key": f"Your name for this request, 1 to {_KEY_LIMIT} characters: sent again, the same job."},
     problems=(400, 409, 413, 422),
 )
 def start() -> Response:
@@ -121,22 +132,18 @@ def start() -> Response:
 @describe(
     "List jobs, newest first.",
     {200: (JobListSchema, "A page of jobs.")},
-    query={
-        "status": "Only jobs with this status.",
-        "jobType": "Only jobs of this kind.",
-        "courseId": "Only jobs of this course.",
-        "createdBy": "Only jobs asked for by this user.",
-        "limit": "Jobs on a page, 1 to 200; 50 unless told.",
-        "cursor": "The nextCursor of the page before.",
-    },
+    query=_LIST_QUERY,
     problems=(422,),
 )
 def index() -> Response:
+    only_arguments(_LIST_QUERY)
     limit = whole_argument("limit", 50, 1, 200)
     if request.args.get("status", STATUSES[0]) not in STATUSES:
         raise Invalid([FieldError("status", "invalid_value", f"Use one of: {', '.join(STATUSES)}.")])
     columns = {"status": "status", "jobType": "job_type", "courseId": "course_id", "createdBy": "created_by"}
     filters = {column: request.args[name] for name, column in columns.items() if name in request.args}
+    if "job_type" in filters:
+        filters["job_type"] = OLDER_JOB_TYPES.get(filters["job_type"], filters["job_type"])
     if any("\x00" in value for value in filters.values()):
         raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
     found = jobs.newest(deps().db, who().organization_id, filters, read_cursor(), limit + 1)
@@ -156,10 +163,11 @@ def show(job_id: str) -> Response:
 @describe(
     "Read a job's events after a number, for clients that poll.",
     {200: (JobEventsSchema, "Its events, oldest first; at most 1,000.")},
-    query={"after": "The seq of the last event seen; 0 is the beginning."},
+    query=_EVENTS_QUERY,
     problems=(404, 422),
 )
 def list_events(job_id: str) -> Response:
+    only_arguments(_EVENTS_QUERY)
     after = whole_argument("after", 0, 0, 2**31 - 1)
     read_job(job_id)
     return jsonify({"events": events.after(deps().db, who().organization_id, UUID(job_id), after)})
@@ -170,6 +178,7 @@ def list_events(job_id: str) -> Response:
     "Cancel a job, or the pictures a finished one still waits for.",
     {200: (DoneSchema, "It is cancelled.")},
     body=CancelSchema,
+    body_required=False,
     problems=(400, 404, 409, 422),
 )
 def cancel(job_id: str) -> Response:

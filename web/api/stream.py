@@ -30,6 +30,7 @@ _FINAL = {"done", "failed", "cancelled", "dead_letter"}
 @describe(
     "Follow a job's events.",
     {200: (None, "Events after Last-Event-ID."), 204: (None, "The job is over and every event was seen.")},
+    headers={"Last-Event-ID": "The id of the last event seen. A browser's EventSource sends it by itself."},
     query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID."},
     problems=(404, 422),
     media_type="text/event-stream",

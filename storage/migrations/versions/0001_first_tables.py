@@ -165,7 +165,6 @@ def upgrade() -> None:
         sa.Column("cancellation_reason", sa.Text(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("idempotency_key", sa.Text(), nullable=True),
         sa.Column("request_hash", sa.Text(), nullable=True),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
@@ -210,7 +209,6 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status IN ('pending', 'processing', 'stale')"),
     )
-    op.create_index("uq_jobs_idempotency_key", "jobs", ["organization_id", "idempotency_key"], unique=True)
     op.create_table(
         "media_assets",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -322,6 +320,29 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0},
     )
     op.create_table(
+        "idempotency_keys",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+            name=op.f("fk_idempotency_keys_job_id_jobs"),
+            ondelete="CASCADE",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_idempotency_keys_organization_id_organizations")
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "key", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index("ix_idempotency_keys_job_id", "idempotency_keys", ["job_id"], unique=False)
+    op.create_table(
         "job_payloads",
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -389,6 +410,7 @@ def downgrade() -> None:
     op.drop_index("ix_model_calls_job_id", table_name="model_calls")
     op.drop_table("model_calls")
     op.drop_table("job_steps")
+    op.drop_table("idempotency_keys")
     op.drop_table("job_payloads")
     op.drop_table("job_leases")
     op.drop_table("job_events")
@@ -397,7 +419,6 @@ def downgrade() -> None:
     op.drop_table("catalog_updates")
     op.drop_index("uq_media_assets_bytes", table_name="media_assets")
     op.drop_table("media_assets")
-    op.drop_index("uq_jobs_idempotency_key", table_name="jobs")
     op.drop_index(
         "uq_jobs_active_target",
         table_name="jobs",

@@ -23,7 +23,9 @@ def main() -> None:
     if settings().flower_basic_auth is None:
         sys.exit("FLOWER_BASIC_AUTH is not set. It needs user:password; without it every page of Flower is open.")
     handlers[:] = [route for route in handlers if _pattern(route) != "/metrics"]
-    app.start(["flower", f"--address={settings().host}", "--max_tasks=10000"])
+    # To Flower's server :: is IPv6 alone, and no address at all is both, as :: is for the web.
+    host = "" if settings().host == "::" else settings().host
+    app.start(["flower", f"--address={host}", "--max_tasks=10000"])
 
 
 if __name__ == "__main__":

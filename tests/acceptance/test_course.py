@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from schema.problem import errors_of
 from schema.rules import check
-from tests.acceptance.conftest import System
+from tests.acceptance.conftest import COMMAND, ROOT, System, environment_for
 from tests.conftest import eventually
+from tests.fakes.model_server import ModelServer
 
 ARITHMETIC = {"subject": "Addition and subtraction", "gradeBand": "K-2", "grade": "2", "mode": "numeric"}
 
@@ -193,6 +196,46 @@ def test_the_same_request_again_is_the_same_job(system: System) -> None:
     system.finished(first.json()["jobId"])
 
 
+def test_a_key_is_remembered_also_when_a_running_job_answered(model_system: System, model: ModelServer) -> None:
+    model.script([{"fault": "hang", "purpose": "plan", "times": 1}])
+    body = {
+        "jobType": "course",
+        "payload": {"subject": "Rivers", "gradeBand": "5", "mode": "options", "courseId": "r1"},
+    }
+    first = model_system.call("POST", "/api/jobs", body)
+    key = {"Idempotency-Key": "asked-twice"}
+    second = model_system.call("POST", "/api/jobs", body, headers=key)
+    assert (second.status, second.json()["existing"]) == (200, True)
+    assert second.json()["jobId"] == first.json()["jobId"]
+    model_system.call("POST", f"/api/jobs/{first.json()['jobId']}/cancel", {})
+    third = model_system.call("POST", "/api/jobs", body, headers=key)
+    assert (third.status, third.json()["jobId"]) == (200, first.json()["jobId"])
+
+
+def test_another_organizations_tag_is_never_taken_for_ones_own(system: System) -> None:
+    made = subprocess.run(
+        [*COMMAND, "org", "create", "Second school"],
+        cwd=ROOT,
+        env=environment_for(system.home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    other = {"X-Organization-Id": made.stdout.strip()}
+    system.finished(system.start_course(courseId="same-id"))
+    mine = system.call("GET", "/api/courses/same-id")
+    assert system.call("GET", "/api/courses/same-id", headers=other).status == 404
+    asked = {"subject": "Kidneys", "gradeBand": "8", "mode": "options", "courseId": "same-id"}
+    started = system.call("POST", "/api/jobs", {"jobType": "course", "payload": asked}, headers=other)
+    eventually(lambda: system.call("GET", "/api/courses/same-id", headers=other).status == 200, what="their course")
+    theirs = system.call("GET", "/api/courses/same-id", headers={**other, "If-None-Match": mine.headers["ETag"]})
+    assert theirs.status == 200
+    assert theirs.json()["course"]["subject"] == "Kidneys"
+    assert "private" in theirs.headers["Cache-Control"]
+    assert system.call("GET", f"/api/jobs/{started.json()['jobId']}").status == 404
+
+
 def test_a_second_job_for_a_course_makes_its_next_revision(system: System) -> None:
     system.finished(system.start_course(courseId="again-and-again"))
     system.finished(system.start_course(courseId="again-and-again", itemsPerGroup=4))
@@ -216,6 +259,16 @@ def test_public_courses_need_no_identity_and_others_do(system: System) -> None:
     answer = system.http.request("GET", system.url + url)
     assert answer.json()["id"] == public
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
+    drawn = system.finished(
+        system.start_course(
+            subject="Photosynthesis", gradeBand="6-8", visibility="public", generateStudyTextImages=True
+        )
+    )
+    texts = system.call("GET", f"/api/courses/{drawn['courseId']}").json()["course"]["studyTexts"]
+    picture = re.search(r"\]\((/content/media/[^)]+)\)", texts[0]["content"] + texts[1]["content"])
+    assert picture is not None
+    shown = system.http.request("GET", system.url + picture[1])
+    assert (shown.status, shown.headers["Content-Type"]) == (200, "image/png")
     hidden = system.http.request("GET", f"{system.url}/content/public/demo-school/{own}/course.json")
     assert hidden.status == 404
     assert system.http.request("GET", f"{system.url}/content/courses/{own}/course.json").status == 401

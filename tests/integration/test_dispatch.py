@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
 from storage import queue
 from storage.queue import Sending
+from tasks import deps as wiring
 from tasks import nudge, once
 from tasks.commands import Asker, start_job
 from tasks.deps import Deps
@@ -28,7 +30,9 @@ from tests.integration.stage import (
     request,
     rows,
     school,
+    start,
 )
+from web.cli import cli
 
 
 def take(deps: Deps, window: int = 100, resend: float = 5) -> list[UUID]:
@@ -257,3 +261,20 @@ def test_a_nudge_sends_for_whom_it_was_given(deps: Deps, asker: Asker, outbox: O
         look: Callable[[], bool] = lambda box=box, job_id=job_id: job_id in [sent.job_id for sent in box]  # type: ignore[misc]  # noqa: E731
         eventually(look, within=5)
     other.close()
+
+
+# --- without a broker -------------------------------------------------------------------------------------------
+
+
+def test_a_worker_run_by_hand_says_which_jobs_failed(
+    model_deps: Deps, deps: Deps, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", deps.settings.database_url)
+    needs_a_model = start(model_deps, asker, subject="Fish", gradeBand="6", mode="options")
+    wiring.use(deps)
+    ran = CliRunner().invoke(cli, ["worker", "--once"])
+    assert job(deps, needs_a_model).status == "failed"
+    assert (ran.exit_code, ran.stderr) == (1, f"Job {needs_a_model} failed: model_not_configured\n")
+    assert ran.stdout == "1 jobs taken up.\n"
+    again = CliRunner().invoke(cli, ["worker", "--once"])
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "0 jobs taken up.\n", "")

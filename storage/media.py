@@ -59,6 +59,6 @@ def read(db: Database, organization_id: UUID | None, sha256: str, extension: str
         return tx.run(
             """SELECT * FROM media_assets WHERE sha256 = :sha AND extension = :extension
               AND (visibility = 'public' OR organization_id = CAST(:org AS uuid))
-            ORDER BY visibility = 'public' DESC LIMIT 1""",
+            ORDER BY visibility = 'public' DESC, organization_id = CAST(:org AS uuid) DESC NULLS LAST LIMIT 1""",
             {"org": organization_id, "sha": sha256, "extension": extension},
         ).one_or_none()

@@ -17,7 +17,7 @@ from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound
 from schema.events import Event
 from schema.job import ACTIVE, RETRYABLE, CourseRequest, NewJob, course_slug
-from storage import events, jobs
+from storage import events, jobs, moves
 from storage.db import Transaction
 from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
@@ -115,11 +115,11 @@ def cancel_job(deps: Deps, asker: Asker, job_id: UUID, reason: str) -> str:
     """Cancel a job, or the pictures a finished one still waits for. Returns a sentence. Raises ``NotFound``, and
     ``Conflict`` (``job_finished``) when there is nothing left to cancel."""
     with deps.db.transaction() as tx:
-        standing = jobs.lock(tx, job_id, asker.organization_id)
+        standing = moves.lock(tx, job_id, asker.organization_id)
         if standing is None:
             raise NotFound("There is no such job.")
-        children = jobs.living_children(tx, job_id)
-        ended = [ending.cancel(tx, child, reason) for child in (jobs.lock(tx, child) for child in children) if child]
+        children = moves.living_children(tx, job_id)
+        ended = [ending.cancel(tx, child, reason) for child in (moves.lock(tx, child) for child in children) if child]
         if standing.status in ACTIVE:
             ending.cancel(tx, standing, reason)
             message = "The job is cancelled. What it has finished so far is kept; a retry goes on from there."
@@ -138,18 +138,18 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
 
     Raises ``NotFound``, ``Conflict`` (``not_retryable``, or ``active_job_exists`` when its course has another job)."""
     with deps.db.transaction() as tx:
-        standing = jobs.lock(tx, job_id, asker.organization_id)
+        standing = moves.lock(tx, job_id, asker.organization_id)
         if standing is None:
             raise NotFound("There is no such job.")
         if standing.status not in RETRYABLE:
             words = f"The job is {standing.status}. Only failed, cancelled, stale and dead-letter jobs can be retried."
             raise Conflict(words, code="not_retryable")
         pipeline = PIPELINES[standing.job_type]
-        step = pipeline.first_without(jobs.finished_steps(tx, job_id))
-        if not jobs.take_up(tx, job_id, step.name, pipeline.index(step.name), pipeline.at(step.name, 0)):
+        step = pipeline.first_without(moves.finished_steps(tx, job_id))
+        if not moves.take_up(tx, job_id, step.name, pipeline.index(step.name), pipeline.at(step.name, 0)):
             raise Conflict("Another active job works on the same course.", code="active_job_exists")
         if standing.parent_job_id is not None and standing.status != "stale":
-            jobs.expect_children(tx, standing.parent_job_id, 1)
+            moves.expect_children(tx, standing.parent_job_id, 1)
         body: dict[str, Any] = {"step": step.name, "attempt": 1, "nextRunAt": iso(utc_now()), "error": None}
         events.append(tx, job_id, [Event("job_retrying", body)])
         tx.after_commit(lambda: deps.bus.wake(job_id))

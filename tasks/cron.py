@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from schema.errors import Transient, Unavailable
-from storage import jobs, queue, retention
+from storage import moves, queue, retention
 from tasks import dispatch as dispatching
 from tasks import publish as publishing
 from tasks.app import app
@@ -38,7 +38,7 @@ def reconcile(deps: Deps) -> dict[str, int]:
 
 def _mark_stale(deps: Deps, job_id: UUID) -> bool:
     with deps.db.transaction() as tx:
-        standing = jobs.lock(tx, job_id)
+        standing = moves.lock(tx, job_id)
         # Looked at again under the lock: a heartbeat may have come in since.
         if standing is None or standing.status != "processing":
             return False
@@ -48,12 +48,12 @@ def _mark_stale(deps: Deps, job_id: UUID) -> bool:
               OR COALESCE(l.heartbeat_at, j.updated_at) >= clock_timestamp() - make_interval(secs => :stale))""",
             {"job": job_id, "stale": deps.settings.jobs.stale_after_seconds},
         ).one_or_none()
-        return alive is None and jobs.mark_stale(tx, job_id)
+        return alive is None and moves.mark_stale(tx, job_id)
 
 
 def _take_up_stale(deps: Deps, job_id: UUID) -> str | None:
     with deps.db.transaction() as tx:
-        standing = jobs.lock(tx, job_id)
+        standing = moves.lock(tx, job_id)
         if standing is None or standing.status != "stale":
             return None
         lost = Transient("Its worker was lost.", code="worker_lost", retry_after=0)

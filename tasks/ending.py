@@ -14,9 +14,9 @@ from schema.clock import iso, utc_now
 from schema.errors import CoursewrightError, ValidationFailed
 from schema.events import Event, error_body
 from schema.job import Status
-from storage import events, jobs, steps
+from storage import events, moves, steps
 from storage.db import Transaction
-from storage.jobs import Standing
+from storage.moves import Standing
 from storage.steps import Lease
 from tasks.deps import Deps
 from tasks.retry import Again, GiveUp, decide
@@ -25,7 +25,7 @@ from tasks.retry import Again, GiveUp, decide
 def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) -> Status | None:
     """Decide what an error of a step means for its job and write that down. None when the job isn't ours any more."""
     with deps.db.transaction() as tx:
-        standing = jobs.lock(tx, lease.job_id)
+        standing = moves.lock(tx, lease.job_id)
         if standing is None or not steps.holds(tx, lease):
             return None
         told = {**error.as_json(), "step": step}
@@ -42,7 +42,7 @@ def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) 
 def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: Mapping[str, Any]) -> Status:
     """Move a locked job as decided. ``error`` carries code, message, step and details."""
     if isinstance(decision, Again):
-        due = jobs.try_again(
+        due = moves.try_again(
             tx, standing.job_id, seconds=decision.seconds, error=error, new_run=True, counted=decision.counted
         )
         attempt = {
@@ -60,7 +60,7 @@ def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: 
         "canResume": True,
         "deadLetter": decision.dead_letter,
     }
-    jobs.fail(tx, standing.job_id, status, error, Event("job_failed", body))
+    moves.fail(tx, standing.job_id, status, error, Event("job_failed", body))
     if standing.parent_job_id is not None:
         _tell_parent(tx, standing, {"error": error_body(dict(error))})
     return status
@@ -70,15 +70,15 @@ def drop_what_failed(tx: Transaction, standing: Standing, details: Mapping[str, 
     """Forget what a failed validation came from, so that a retry makes it anew instead of failing again: the failing
     parts, or the plan and all of them when the fault is in neither items nor texts."""
     if details["failingPlan"]:
-        jobs.drop_checkpoints(tx, standing.job_id, ["skeleton", "fill"])
+        moves.drop_checkpoints(tx, standing.job_id, ["skeleton", "fill"])
     else:
-        jobs.drop_checkpoints(tx, standing.job_id, ["fill"], list(details["failingParts"]))
+        moves.drop_checkpoints(tx, standing.job_id, ["fill"], list(details["failingParts"]))
 
 
 def cancel(tx: Transaction, standing: Standing, reason: str) -> bool:
     """Cancel a locked job. False when it can't be cancelled from where it stands."""
     event = Event("job_cancelled", {"reason": reason, "cancelledAt": iso(utc_now())})
-    if not jobs.cancel(tx, standing.job_id, reason, event):
+    if not moves.cancel(tx, standing.job_id, reason, event):
         return False
     if standing.parent_job_id is not None:
         error = {"code": "cancelled", "message": "The picture was cancelled."}
@@ -100,5 +100,5 @@ def _tell_parent(tx: Transaction, child: Standing, failure: Mapping[str, Any]) -
 
 def settled(tx: Transaction, parent_id: UUID, *, completed: int, failed: int) -> list[Event]:
     """Count ended children off their parent; the last one brings ``media_settled``."""
-    pending, all_completed, all_failed = jobs.settle_child(tx, parent_id, completed=completed, failed=failed)
+    pending, all_completed, all_failed = moves.settle_child(tx, parent_id, completed=completed, failed=failed)
     return [] if pending else [Event("media_settled", {"completed": all_completed, "failed": all_failed})]

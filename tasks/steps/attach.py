@@ -13,7 +13,7 @@ from typing import Any, cast
 from schema.course import Course
 from schema.errors import Permanent
 from schema.events import Event
-from storage import catalog, documents, events, jobs, organizations
+from storage import catalog, documents, events, moves, organizations
 from storage.catalog import Listing
 from storage.db import Transaction
 from storage.documents import Author, Revision
@@ -33,7 +33,7 @@ def run(work: Work) -> Outcome:
     def lock(tx: Transaction) -> None:
         documents.lock(tx, org, "course", course_id)
         if parent is not None:
-            jobs.lock(tx, parent)
+            moves.lock(tx, parent)
 
     def tell_parent(tx: Transaction, path: str, revision: int) -> None:
         if parent is None:

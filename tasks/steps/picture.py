@@ -37,8 +37,10 @@ def run(work: Work) -> Outcome:
         job_id=work.job_id,
         course_id=work.course_id,
     )
+    # The same bytes may be there for a course more open than this one; another organization's don't count.
     known = media.read(work.deps.db, asset.organization_id, digest, asset.extension)
-    is_public = visibility == "public" or (known is not None and known.visibility == "public")
+    opened = known is not None and (known.organization_id, known.visibility) == (asset.organization_id, "public")
+    is_public = visibility == "public" or opened
     shared = "public" if is_public else "private"
     bucket = work.deps.settings.s3.media_bucket
     work.deps.objects.put(bucket, asset.key, png, "image/png", f"{shared}, max-age=31536000, immutable")

@@ -27,6 +27,7 @@ from tests.integration.stage import (
     change,
     job,
     lose_worker,
+    make_due,
     mortal,
     one,
     put_job,
@@ -167,13 +168,13 @@ def test_an_older_upload_never_lands_over_a_newer_one(deps: Deps, asker: Asker) 
 
 
 def test_publishers_of_different_revisions_at_once_end_at_the_newest(deps: Deps, asker: Asker) -> None:
-    revisions = [save(deps, asker.organization_id) for _ in range(8)]
-    order = revisions * 2
+    revisions = [save(deps, asker.organization_id) for _ in range(5)]
+    order = [*revisions, revisions[-1]]
     random.Random(3).shuffle(order)
     deeds: list[Callable[[], None]] = [lambda one=revision: publish_document(deps, one) for revision in order]  # type: ignore[misc]
-    assert together(deeds) == [None] * 16
-    assert file_of(deps, asker.organization_id) == (8, revisions[-1].content)
-    assert one(deps, "SELECT stored_revision FROM documents") == 8
+    assert together(deeds) == [None] * 6
+    assert file_of(deps, asker.organization_id) == (5, revisions[-1].content)
+    assert one(deps, "SELECT stored_revision FROM documents") == 5
 
 
 @pytest.mark.parametrize("before", ["nothing", "an older file"])
@@ -208,11 +209,14 @@ def test_a_job_waits_for_the_store_and_is_done_when_it_is_back(deps: Deps, asker
     nowhere = replace(deps.settings.s3, endpoint_url="http://127.0.0.1:9")
     cut_off = make_deps(replace(deps.settings, s3=nowhere), deps.send)  # type: ignore[arg-type]
     job_id = start(deps, asker, courseId="sums")
-    assert deliver(cut_off, job_id, 1, "skeleton", 60).verdict == "stopped:tries_again"
+    for run in range(1, 7):
+        step = job(deps, job_id).current_step
+        assert deliver(cut_off, job_id, run, step, 60).verdict == "stopped:tries_again"
+        make_due(deps, job_id)
     cut_off.close()
     row = job(deps, job_id)
     assert (row.status, row.current_step, row.error["code"]) == ("pending", "persist", "store_away")
-    change(deps, "UPDATE jobs SET due_at = clock_timestamp()")
+    assert row.retry_count == 0, "an outage of our own is no fault of the job"
     once.run_due(deps)
     assert job(deps, job_id).status == "done"
     current = documents.current(deps.db, asker.organization_id, "course", "sums")

@@ -203,6 +203,19 @@ def test_cancelling_parent_and_children_at_once_with_pictures_landing_never_lock
     assert (job(model_deps, many).media_pending, job(model_deps, many).media_completed) == (0, 6)
 
 
+def test_pictures_of_two_jobs_for_the_same_course_settle_both(deps: Deps, asker: Asker, parent: UUID) -> None:
+    """The second job's course has the first one's markers, so whoever comes second finds the picture there."""
+    second = start(deps, asker, **{**ILLUSTRATED, "itemsPerGroup": 7}, courseId="water")
+    assert deliver(deps, second, 1, "skeleton", 60).verdict == "done"
+    once.run_due(deps)
+    assert markers(deps, second) == []
+    assert len(pictures(deps, second)) == 2
+    for job_id in (parent, second):
+        assert {job(deps, child).status for child in children(deps, job_id)} == {"done"}
+        assert (told(deps, job_id)[-1]["type"], told(deps, job_id)[-1]["completed"]) == ("media_settled", 2)
+    assert course(deps, second).revision == 4
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------------
 
 
@@ -337,6 +350,19 @@ def test_the_same_picture_in_two_courses_is_one_asset_as_open_as_the_more_open_c
     ).metadata
     assert headers is not None
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_what_another_organization_shows_to_all_does_not_open_our_own(deps: Deps, asker: Asker) -> None:
+    start(deps, school(deps), **ILLUSTRATED, visibility="public")
+    start(deps, asker, **ILLUSTRATED, visibility="private")
+    once.run_due(deps)
+    found = rows(deps, "SELECT * FROM media_assets WHERE organization_id = :org", org=asker.organization_id)
+    assert [row.visibility for row in found] == ["private", "private"]
+    for row in found:
+        key = f"{row.organization_id}/{row.sha256}.png"
+        headers = deps.objects.client.stat_object(deps.settings.s3.media_bucket, key).metadata
+        assert headers is not None
+        assert headers["Cache-Control"].startswith("private")
 
 
 def test_two_organizations_have_assets_of_their_own(deps: Deps, asker: Asker) -> None:

@@ -4,7 +4,7 @@ Six steps that do nothing, two worker processes each, the same embedded servers,
 slow moment of the machine meets all of them. Ours also keeps what every real job keeps: a row, events, checkpoints,
 leases. Prints each round, the medians, and the ratios to DBOS.
 
-    python -m bench.engine [--jobs 300] [--rounds 3] [--profile]
+    python -m bench.engine [--jobs 300] [--rounds 3]
 """
 
 from __future__ import annotations

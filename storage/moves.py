@@ -1,6 +1,7 @@
 """A job's moves: where it stands, and every way its status changes outside a running step.
 
-Each move is guarded by ``schema.job.MOVES``, ends the job's lease, and happens under the row's lock, its parent's first.
+Each move is guarded by ``schema.job.MOVES``, ends the job's lease, and happens under the
+row's lock, its parent's first.
 """
 
 from __future__ import annotations

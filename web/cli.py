@@ -225,6 +225,9 @@ def worker(once: bool) -> None:
 
 def main() -> None:
     """The entry point. Our own errors end with one line and code 2."""
+    from tasks import logs
+
+    logs.configure("ERROR")  # a command speaks for itself; its standard output may be read by a program
     try:
         cli()
     except CoursewrightError as error:

@@ -150,22 +150,6 @@ def test_a_filter_of_jobs_that_makes_no_sense_is_bad_usage(tmp_path: Path, words
     assert words[0] in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_it_listens_where_it_is_told_and_leaves_nothing_that_says_it_runs(tmp_path: Path) -> None:
-    with running(HOST="127.0.0.2") as system:
-        assert system.url.startswith("http://127.0.0.2:")
-        assert system.ready["loginUrl"].startswith(system.url + "/login/")
-        assert system.ready["flowerUrl"].startswith("http://127.0.0.2:")
-        assert system.call("GET", "/healthz").status == 200
-        port = int(system.url.rsplit(":", 1)[1])
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=2)
-        link = command(system.home, "login-link", PORT="", FLOWER_PORT="")
-        assert link.stdout.startswith(system.url + "/login/"), link
-        system.child.send_signal(signal.SIGTERM)
-        assert system.child.wait(30) == 0
-        assert command(system.home, "jobs", "list").stderr.startswith("coursewright: Nothing is running from ")
-
-
 @pytest.mark.parametrize("name", ["web", "beat", "valkey", "postgres"])
 def test_a_process_that_dies_is_started_again(model_system: System, name: str) -> None:
     system = model_system
@@ -187,7 +171,7 @@ def _ready(system: System) -> bool:
         raise
 
 
-def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works() -> None:
+def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works_where_it_is_told() -> None:
     with running() as system:
         job = system.finished(system.start_course())
         family = psutil.Process(system.child.pid).children(recursive=True)
@@ -197,11 +181,19 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works() -> None:
             system.child.stdout.close()
         _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
-        again = launch(system.home)
+        again = launch(system.home, HOST="127.0.0.2")
         system.__dict__.update(again.__dict__)
+        assert system.url.startswith("http://127.0.0.2:")
+        assert system.ready["loginUrl"].startswith(system.url + "/login/")
+        assert system.ready["flowerUrl"].startswith("http://127.0.0.2:")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", int(system.url.rsplit(":", 1)[1])), timeout=2)
+        link = command(system.home, "login-link", PORT="", FLOWER_PORT="")
+        assert link.stdout.startswith(system.url + "/login/"), link
         assert system.call("GET", f"/api/courses/{job['courseId']}").status == 200
         system.finished(system.start_course())
         began = time.monotonic()
         system.child.send_signal(signal.SIGINT)
         assert system.child.wait(15) == 0
         assert time.monotonic() - began < 15
+        assert command(system.home, "jobs", "list").stderr.startswith("coursewright: Nothing is running from ")

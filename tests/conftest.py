@@ -247,9 +247,10 @@ def eventually(look: Callable[[], T], within: float = 30.0, what: str = "it") ->
         time.sleep(0.02)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _plain_logs() -> None:
-    """Logs as production writes them; the default would draw every local variable of an expected error."""
+    """Logs as production writes them, whatever the test before this one configured; the default would draw every local
+    variable of an expected error."""
     logs.configure("ERROR")
 
 

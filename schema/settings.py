@@ -28,6 +28,16 @@ class S3Settings:
 
 
 @dataclass(frozen=True)
+class ModelLimits:
+    """Calls and tokens a minute, for one model by everybody together and by one organization. None: no limit."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    organization_calls: int | None = None
+    organization_tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """How models are reached. ``configured`` is false when neither key nor address is set."""
 
@@ -37,6 +47,7 @@ class ModelSettings:
     image_model: str
     timeout_seconds: float
     concurrency: int
+    limits: ModelLimits = ModelLimits()
 
     @property
     def configured(self) -> bool:
@@ -45,7 +56,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """Life of a job, all in seconds but ``max_retries`` and the two sizes."""
+    """Life of a job, all in seconds but ``max_retries``, the window and the two shares of one asker."""
 
     heartbeat_seconds: float
     stale_after_seconds: float
@@ -54,6 +65,8 @@ class JobSettings:
     turn_seconds: float
     resend_after_seconds: float
     dispatch_window: int
+    organization_max_active: int
+    user_per_hour: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,8 @@ class Settings:
     media_concurrency: int
     web_concurrency: int
     log_level: str
+    sentry_dsn: str | None = field(repr=False)
+    otel_endpoint: str | None = field(repr=False)
 
     def __repr__(self) -> str:
         """Settings hold secrets, so their text never shows a value."""
@@ -138,6 +153,10 @@ class _Reader:
             return default
         return int(self.number(name, default, low, high))
 
+    def limit(self, name: str) -> int | None:
+        """A number a minute; none when it is unset."""
+        return self.whole(name, 1, 1, 1_000_000_000) if self.optional(name) else None
+
 
 def _port_is_sound(url: str) -> bool:
     """Whether a URL names no port, or one that exists. It stands behind the password, which may contain anything."""
@@ -173,6 +192,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             image_model=read.text("OPENAI_IMAGE_MODEL", "gpt-image-2"),
             timeout_seconds=read.number("MODEL_TIMEOUT_SECONDS", 120, 0.1, 3600),
             concurrency=read.whole("MODEL_CONCURRENCY", 16, 1, 1000),
+            limits=ModelLimits(
+                calls=read.limit("MODEL_CALLS_PER_MINUTE"),
+                tokens=read.limit("MODEL_TOKENS_PER_MINUTE"),
+                organization_calls=read.limit("ORG_MODEL_CALLS_PER_MINUTE"),
+                organization_tokens=read.limit("ORG_MODEL_TOKENS_PER_MINUTE"),
+            ),
         ),
         jobs=JobSettings(
             # When only the staleness is shortened, the heartbeat follows, four beats to a stale interval.
@@ -183,6 +208,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             turn_seconds=read.number("TURN_SECONDS", 1, 0, 3600),
             resend_after_seconds=read.number("RESEND_AFTER_SECONDS", 5, 0.1, 3600),
             dispatch_window=read.whole("DISPATCH_WINDOW", 64, 1, 100_000),
+            organization_max_active=read.whole("ORG_MAX_ACTIVE_JOBS", 50, 1, 1_000_000),
+            user_per_hour=read.whole("USER_JOBS_PER_HOUR", 10, 1, 1_000_000),
         ),
         retention=RetentionSettings(
             job_hours=read.number("JOB_RETENTION_HOURS", 720, 1, 1_000_000),
@@ -197,6 +224,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         media_concurrency=read.whole("MEDIA_CONCURRENCY", 2, 1, 100),
         web_concurrency=read.whole("WEB_CONCURRENCY", 2, 1, 64),
         log_level=read.text("LOG_LEVEL", "INFO").upper(),
+        sentry_dsn=read.shaped("SENTRY_DSN", r"https?://[^/?#]", "the address your Sentry project shows as its DSN"),
+        otel_endpoint=read.shaped(
+            "OTEL_EXPORTER_OTLP_ENDPOINT", r"https?://[^/?#]", "a URL like http://127.0.0.1:4318"
+        ),
     )
     if settings.jobs.stale_after_seconds <= 2 * settings.jobs.heartbeat_seconds:
         read.faults.append(

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -70,6 +71,17 @@ organizations = Table(
     _moment("created_at", required=True),
 )
 
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _organization(),
+    Column("total", Integer, nullable=False),
+    Column("created_by", Text),
+    _moment("created_at", required=True),
+    Index("ix_batches_newest", "organization_id", "created_at", "id"),
+)
+
 _active = "status IN ('pending', 'processing', 'stale')"
 jobs = Table(
     "jobs",
@@ -93,7 +105,7 @@ jobs = Table(
     Column("course_id", Text),
     Column("lecture_id", Text),
     Column("exam_id", Text),
-    Column("batch_id", Uuid),
+    Column("batch_id", Uuid, ForeignKey("batches.id")),
     Column("parent_job_id", Uuid, ForeignKey("jobs.id")),
     Column("current_step", Text),
     _count("current_step_index"),
@@ -106,6 +118,9 @@ jobs = Table(
     _count("retry_count"),
     _count("max_retries"),
     _moment("started_at"),
+    # Working time of all runs together, without waiting; since when it is being worked on, null while nobody does.
+    Column("worked_seconds", Double, nullable=False, server_default=text("0")),
+    _moment("working_since"),
     _moment("completed_at"),
     Column("base_revision", Integer),
     Column("result_path", Text),
@@ -116,6 +131,8 @@ jobs = Table(
     _moment("cancelled_at"),
     Column("cancellation_reason", Text),
     Column("created_by", Text),
+    # Asked for by a person one by one: counts for USER_JOBS_PER_HOUR.
+    Column("rationed", Boolean, nullable=False, server_default=text("false")),
     # Set when payload, checkpoints and events are gone; the row stays a while as a tombstone.
     _moment("purged_at"),
     Column("request_hash", Text),
@@ -128,6 +145,8 @@ jobs = Table(
     Index("ix_jobs_newest", "organization_id", "created_at", "id"),
     Index("ix_jobs_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
     Index("ix_jobs_course", "organization_id", "course_id"),
+    Index("ix_jobs_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
+    Index("ix_jobs_rationed", "organization_id", "created_by", "created_at", postgresql_where=text("rationed")),
     postgresql_with=HOT,
 )
 
@@ -163,6 +182,8 @@ job_leases = Table(
     Column("holder", Text, nullable=False),
     _moment("heartbeat_at", required=True),
     _moment("progress_at", required=True),
+    # Without progress for longer than this the step counts as stuck, although its process is alive.
+    Column("patience_seconds", Double, nullable=False, server_default=text("60")),
     postgresql_with=HOT,
 )
 
@@ -179,6 +200,7 @@ job_steps = Table(
     Column("result", JSONB, nullable=False),
     Column("seconds", Double, nullable=False),
     _moment("created_at", required=True),
+    Index("ix_job_steps_created_at", "created_at", postgresql_using="brin"),
 )
 
 job_events = Table(
@@ -202,8 +224,11 @@ documents = Table(
     # The newest revision known to be in the object store; the publisher works off the difference.
     _count("stored_revision"),
     _moment("archived_at"),
+    # When the store was last seen to hold what it should; the reconciler goes round, the longest unseen first.
+    _moment("verified_at"),
     _moment("created_at", required=True),
     _moment("updated_at", required=True),
+    Index("ix_documents_verified_at", text("verified_at NULLS FIRST")),
     Index(
         "ix_documents_unstored",
         "updated_at",
@@ -301,7 +326,11 @@ media_assets = Table(
     Column("source", Text, nullable=False),
     Column("job_id", Uuid),
     Column("course_id", Text),
+    _moment("verified_at"),
+    # Since when its bytes are known to be gone; null while they are there.
+    _moment("missing_since"),
     _moment("created_at", required=True),
+    Index("ix_media_assets_verified_at", text("verified_at NULLS FIRST")),
     Index("uq_media_assets_bytes", "organization_id", "sha256", unique=True),
 )
 
@@ -324,4 +353,49 @@ model_calls = Table(
     Column("cost_usd", Numeric(12, 6)),
     _moment("created_at", required=True),
     Index("ix_model_calls_job_id", "job_id"),
+)
+
+#: Belongs to no organization: an endpoint counts the calls of all of them together.
+model_brakes = Table(
+    "model_brakes",
+    metadata,
+    # The address of the endpoint without credentials, and the model there.
+    Column("endpoint", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    # Nobody calls before this moment.
+    _moment("closed_until"),
+    Column("reason", Text, nullable=False),
+    # Failures in a row; from a certain number on the breaker is open and one call at a time may try.
+    _count("failures"),
+    _moment("trial_at"),
+    _moment("updated_at", required=True),
+)
+
+#: Belongs to no organization: how often the reconciler had to correct what.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    _moment("last_at", required=True),
+)
+
+#: What stays of purged jobs and calls, for durations, failure rates and cost by day.
+daily_stats = Table(
+    "daily_stats",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    # "job", "step" or "call"; ``name`` is the job type, "job type/step" or the model; ``outcome`` how it ended.
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    # How many took how long, by the bounds of ``schema.durations``.
+    Column("durations", ARRAY(BigInteger), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("output_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("cost_usd", Numeric(14, 6), nullable=False, server_default=text("0")),
+    CheckConstraint("kind IN ('job', 'step', 'call')", name="kind"),
 )

@@ -141,7 +141,9 @@ class TestAgreement:
         owned = rows(
             deps.db.engine, "SELECT table_name FROM information_schema.columns WHERE column_name = 'organization_id'"
         )
-        assert relations(deps.db.engine, "r") - {name for (name,) in owned} == {"organizations"}
+        # An endpoint counts everybody's calls together, and the reconciler's corrections are the system's.
+        theirs = {"organizations", "model_brakes", "corrections"}
+        assert relations(deps.db.engine, "r") - {name for (name,) in owned} == theirs
         assert relations(deps.db.engine, "v") <= {name for (name,) in owned}
 
 
@@ -215,6 +217,15 @@ def fill(deps: Deps) -> None:
         **{"purpose": "plan", "model": "m", "seconds": 0.5, "outcome": "ok"},
     }
     calls.record(deps.db, ORG, first, 1, "skeleton", call)
+    for statement in (
+        "INSERT INTO batches (id, organization_id, total) VALUES (gen_random_uuid(), :org, 2)",
+        "INSERT INTO model_brakes (endpoint, model, reason) VALUES ('https://models.example/v1', :org, 'busy')",
+        "INSERT INTO corrections (kind, count) VALUES (:org, 1)",
+        """INSERT INTO daily_stats (organization_id, day, kind, name, outcome, count, seconds, durations)
+        VALUES (:org, '2026-01-01', 'job', 'course', 'done', 1, 1, '{1}')""",
+    ):
+        with deps.db.statement() as tx:
+            tx.run(statement, {"org": ORG})
     missing = [name for name, count in counts(deps).items() if count == 0]
     assert not missing, "a new table needs a row here"
 

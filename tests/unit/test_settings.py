@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schema.errors import SettingsError
-from schema.settings import Settings, read_settings
+from schema.settings import ModelLimits, Settings, read_settings
 from storage.bus import Bus
 from storage.db import make_engine
 
@@ -83,6 +83,14 @@ MALFORMED = [
     *(("RESEND_AFTER_SECONDS", number) for number in ("0", "3601")),
     *(("TURN_SECONDS", number) for number in ("-1", "3601")),
     *(("DISPATCH_WINDOW", number) for number in ("0", "100001")),
+    *(("ORG_MAX_ACTIVE_JOBS", number) for number in ("0", "1000001")),
+    *(("USER_JOBS_PER_HOUR", number) for number in ("0", "1000001")),
+    *(("MODEL_CALLS_PER_MINUTE", number) for number in ("0", "-1", "many")),
+    *(("MODEL_TOKENS_PER_MINUTE", number) for number in ("0", "1.5")),
+    *(("ORG_MODEL_CALLS_PER_MINUTE", number) for number in ("0", "x")),
+    *(("ORG_MODEL_TOKENS_PER_MINUTE", number) for number in ("0", "x")),
+    *(("SENTRY_DSN", address) for address in ("key@sentry.example/1", "https://")),
+    *(("OTEL_EXPORTER_OTLP_ENDPOINT", address) for address in ("127.0.0.1:4318", "grpc://h")),
     ("LOG_LEVEL", "LOUD"),
 ]
 
@@ -172,6 +180,13 @@ class TestModel:
         assert read(**given).model.configured is configured
 
 
+class TestLimits:
+    def test_there_are_none_unless_they_are_set(self) -> None:
+        assert read().model.limits == ModelLimits(None, None, None, None)
+        given = read(MODEL_CALLS_PER_MINUTE="60", ORG_MODEL_TOKENS_PER_MINUTE="9000").model.limits
+        assert given == ModelLimits(calls=60, tokens=None, organization_calls=None, organization_tokens=9000)
+
+
 class TestSecrets:
     def test_no_text_of_the_settings_shows_one(self) -> None:
         secrets = {
@@ -179,6 +194,8 @@ class TestSecrets:
             "OPENAI_BASE_URL": "https://u:url-secret@h",
             "AGENT_TOKEN": "agent-secret",
             "FLOWER_BASIC_AUTH": "u:flower-secret",
+            "SENTRY_DSN": "https://sentry-secret@sentry.example/1",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://u:otel-secret@h:4318",
         }
         settings = read(**secrets)
         for shown in (settings, settings.s3, settings.model, [settings.s3, settings.model]):

@@ -19,6 +19,7 @@ from schema.events import Event
 from schema.job import Status, sources_of
 from storage.db import Transaction
 from storage.events import append
+from storage.leases import RESTS
 
 
 def _moving_to(status: Status) -> str:
@@ -72,11 +73,13 @@ def lock(tx: Transaction, job_id: UUID, organization_id: UUID | None = None) -> 
     )
 
 
-def _move(tx: Transaction, job_id: UUID, status: Status, changes: str, values: Mapping[str, Any]) -> bool:
+def _move(
+    tx: Transaction, job_id: UUID, status: Status, changes: str, values: Mapping[str, Any], worked: str = RESTS
+) -> bool:
     """Move a job, if the table allows it from where it stands, and end its lease."""
     moved = tx.run(
         f"""UPDATE jobs SET status = '{status}', sent_at = NULL, sends = 0, updated_at = clock_timestamp(),
-          current_topic = NULL, current_topic_index = NULL, total_topics = NULL, {changes}
+          current_topic = NULL, current_topic_index = NULL, total_topics = NULL, {worked}, {changes}
         WHERE id = :job AND {_moving_to(status)} RETURNING id""",
         {"job": job_id, **values},
     ).one_or_none()
@@ -141,8 +144,8 @@ def try_again(
 
 
 def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: float) -> bool:
-    """A person's retry: a new run from ``step``, its retry count at 0. False when another active job has the target
-    (then the transaction is broken and must be left)."""
+    """A person's retry: a new run from ``step``, its retry count and its working time at 0. False when another active
+    job has the target (then the transaction is broken and must be left)."""
     try:
         return _move(
             tx,
@@ -152,14 +155,17 @@ def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: floa
             cancelled_at = NULL, cancellation_reason = NULL, current_step = :step, current_step_index = :index,
             progress = :progress, progress_message = 'Waiting for a worker'""",
             {"step": step, "index": index, "progress": progress},
+            worked="worked_seconds = 0, working_since = NULL",
         )
     except IntegrityError:
         return False
 
 
 def mark_stale(tx: Transaction, job_id: UUID) -> bool:
-    """Move to ``stale``: nobody has been seen working on it for too long."""
-    return _move(tx, job_id, "stale", "due_at = NULL", {})
+    """Move to ``stale``: nobody has been seen working on it for too long. It worked until it was last heard of."""
+    heard = """worked_seconds = worked_seconds + GREATEST(COALESCE((SELECT EXTRACT(epoch FROM
+      l.heartbeat_at - jobs.working_since) FROM job_leases l WHERE l.job_id = jobs.id), 0), 0), working_since = NULL"""
+    return _move(tx, job_id, "stale", "due_at = NULL", {}, worked=heard)
 
 
 def living_children(tx: Transaction, job_id: UUID) -> list[UUID]:

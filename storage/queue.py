@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from storage.db import Database
+from storage.db import Database, Transaction
 
 #: Due, and not sent, or sent so long ago that the message must be taken for lost. The wait doubles with each send,
 #: so a long queue is not filled with copies, up to 16 times ``resend``.
@@ -77,17 +78,62 @@ def next_due(db: Database, queues: list[str]) -> Sending | None:
     return Sending(row.id, row.run, row.job_type, row.current_step) if row else None
 
 
-def without_heartbeat(db: Database, stale_after_seconds: float, limit: int = 100) -> list[UUID]:
-    """Jobs in ``processing`` whose holder has not been heard of for too long."""
+#: Lost: its process is silent, or the step itself has not moved for longer than its own patience. While the database
+#: was away nobody could beat, so both count from ``:awake`` (when it came back) at the earliest; null: don't care.
+LOST = """j.status = 'processing' AND j.due_at IS NULL AND (
+  GREATEST(COALESCE(l.heartbeat_at, j.updated_at), CAST(:awake AS timestamptz))
+    < clock_timestamp() - make_interval(secs => :stale)
+  OR GREATEST(l.progress_at, CAST(:awake AS timestamptz))
+    < clock_timestamp() - make_interval(secs => l.patience_seconds))"""
+#: Worked on for longer than a job may, and its worker has not noticed for ``:grace`` seconds.
+OVERDUE = """j.status = 'processing' AND j.due_at IS NULL
+  AND j.worked_seconds + EXTRACT(epoch FROM clock_timestamp() - j.working_since) > :limit + :grace"""
+
+
+def awake_since(db: Database) -> datetime:
+    """When the database server started."""
+    with db.statement() as tx:
+        started: datetime = tx.run("SELECT pg_postmaster_start_time()").scalar_one()
+    return started
+
+
+def lost(db: Database, stale_after_seconds: float, awake: datetime | None = None, limit: int = 100) -> list[UUID]:
+    """Jobs in ``processing`` whose holder has not been heard of, or has not moved, for too long."""
     with db.statement() as tx:
         rows = tx.run(
-            """SELECT j.id FROM jobs j LEFT JOIN job_leases l ON l.job_id = j.id
-            WHERE j.status = 'processing' AND j.due_at IS NULL
-              AND COALESCE(l.heartbeat_at, j.updated_at) < clock_timestamp() - make_interval(secs => :stale)
+            f"""SELECT j.id FROM jobs j LEFT JOIN job_leases l ON l.job_id = j.id WHERE {LOST}
             ORDER BY j.id LIMIT :limit""",
-            {"stale": stale_after_seconds, "limit": limit},
+            {"stale": stale_after_seconds, "awake": awake, "limit": limit},
         ).all()
     return [row.id for row in rows]
+
+
+def is_lost(tx: Transaction, job_id: UUID, stale_after_seconds: float, awake: datetime | None = None) -> bool:
+    """Whether a locked job is lost: a heartbeat may have come in since it was listed."""
+    found = tx.run(
+        f"SELECT 1 FROM jobs j LEFT JOIN job_leases l ON l.job_id = j.id WHERE j.id = :job AND {LOST}",
+        {"job": job_id, "stale": stale_after_seconds, "awake": awake},
+    ).one_or_none()
+    return found is not None
+
+
+def overdue(db: Database, limit_seconds: float, grace_seconds: float, limit: int = 100) -> list[UUID]:
+    """Jobs that have worked for longer than they may, and whose worker has not ended them itself."""
+    with db.statement() as tx:
+        rows = tx.run(
+            f"SELECT j.id FROM jobs j WHERE {OVERDUE} ORDER BY j.id LIMIT :most",
+            {"limit": limit_seconds, "grace": grace_seconds, "most": limit},
+        ).all()
+    return [row.id for row in rows]
+
+
+def is_overdue(tx: Transaction, job_id: UUID, limit_seconds: float, grace_seconds: float) -> bool:
+    """Whether a locked job is overdue still."""
+    found = tx.run(
+        f"SELECT 1 FROM jobs j WHERE j.id = :job AND {OVERDUE}",
+        {"job": job_id, "limit": limit_seconds, "grace": grace_seconds},
+    ).one_or_none()
+    return found is not None
 
 
 def left_stale(db: Database, limit: int = 100) -> list[UUID]:

@@ -17,24 +17,10 @@ from uuid import UUID
 from schema.events import Event
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
+from storage.leases import FENCE, RESTS, Lease
 
 #: The shape of checkpoints. A worker that meets another number hands the job back instead of guessing.
 CHECKPOINT_FORMAT = 1
-
-_FENCE = "id = :job AND run = :run AND lease_token = :token AND status = 'processing' AND due_at IS NULL"
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write for a job: valid as long as its row carries this run and token."""
-
-    job_id: UUID
-    organization_id: UUID
-    run: int
-    token: int
-
-    def fence(self) -> dict[str, Any]:
-        return {"job": self.job_id, "run": self.run, "token": self.token}
 
 
 @dataclass(frozen=True)
@@ -48,6 +34,7 @@ class Claimed:
     parent_job_id: UUID | None
     created_by: str | None
     started_at: datetime
+    worked_seconds: float
     retry_count: int
     max_retries: int
     checkpoints: dict[tuple[str, str], Any]
@@ -55,23 +42,34 @@ class Claimed:
 
 
 def claim(
-    db: Database, job_id: UUID, run: int, step: str, index: int, holder: str, events: Sequence[Event], message: str
+    db: Database,
+    job_id: UUID,
+    run: int,
+    step: str,
+    index: int,
+    holder: str,
+    events: Sequence[Event],
+    message: str,
+    patience_seconds: float,
 ) -> Claimed | None:
-    """Take the job for ``step`` if it is due, its run is ``run``, and that step is the one it stands at."""
+    """Take the job for ``step`` if it is due, its run is ``run``, and that step is the one it stands at. Without
+    progress for ``patience_seconds`` the step will count as stuck."""
     with db.statement() as tx:
         row = tx.run(
             f"""WITH held AS (
               UPDATE jobs SET status = 'processing', lease_token = lease_token + 1, due_at = NULL, sent_at = NULL,
-                sends = 0, started_at = COALESCE(started_at, clock_timestamp()), current_step_index = :index,
+                sends = 0, started_at = COALESCE(started_at, clock_timestamp()), working_since = clock_timestamp(),
+                current_step_index = :index,
                 progress_message = :message, error = NULL, last_seq = last_seq + :told, updated_at = clock_timestamp()
               WHERE id = :job AND run = :run AND current_step = :step AND status IN ('pending', 'processing')
                 AND due_at <= clock_timestamp()
               RETURNING *
             ), lease AS (
-              INSERT INTO job_leases (job_id, organization_id, token, step, holder)
-              SELECT id, organization_id, lease_token, :step, :holder FROM held
+              INSERT INTO job_leases (job_id, organization_id, token, step, holder, patience_seconds)
+              SELECT id, organization_id, lease_token, :step, :holder, :patience FROM held
               ON CONFLICT (job_id) DO UPDATE SET token = EXCLUDED.token, step = EXCLUDED.step,
-                holder = EXCLUDED.holder, heartbeat_at = clock_timestamp(), progress_at = clock_timestamp()
+                holder = EXCLUDED.holder, patience_seconds = EXCLUDED.patience_seconds,
+                heartbeat_at = clock_timestamp(), progress_at = clock_timestamp()
             ), {TOLD}
             SELECT held.*, p.payload,
               (SELECT jsonb_agg(jsonb_build_array(s.step, s.part, s.format, s.result))
@@ -84,6 +82,7 @@ def claim(
                 "index": index,
                 "holder": holder,
                 "message": message,
+                "patience": patience_seconds,
                 **told(events),
             },
         ).one_or_none()
@@ -98,6 +97,7 @@ def claim(
         parent_job_id=row.parent_job_id,
         created_by=row.created_by,
         started_at=row.started_at,
+        worked_seconds=row.worked_seconds,
         retry_count=row.retry_count,
         max_retries=row.max_retries,
         checkpoints={(name, part): result for name, part, _, result in kept},
@@ -110,7 +110,8 @@ class Ending:
     """What becomes true when a step ends: its checkpoint, its events, and where the job goes from here.
 
     ``next_step`` is none when it was the last. With ``go_on`` the same holder begins the next step in the same
-    write (its lease gets a new token); without, the next step waits for its message."""
+    write (its lease gets a new token, and ``patience_seconds`` is the next step's); without, the next step waits for
+    its message."""
 
     step: str
     result: dict[str, Any]
@@ -121,6 +122,7 @@ class Ending:
     next_step: str | None
     next_index: int
     go_on: bool
+    patience_seconds: float
     result_path: str | None = None
     media_pending: int = 0
 
@@ -129,17 +131,18 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
     """End a step: checkpoint, events and the job's progress in one statement. Returns the lease that holds from now
     on (with ``go_on``: a new token), or none when the fence refused."""
     if ending.next_step is None:
-        where, held_on = "status = 'done', completed_at = clock_timestamp(), due_at = NULL", "DELETE"
+        where, held_on = f"status = 'done', completed_at = clock_timestamp(), due_at = NULL, {RESTS}", "DELETE"
     elif ending.go_on:
         where, held_on = "lease_token = lease_token + 1", "UPDATE"
     else:
         # Celery passes the chain's next message on right after this commit, hence sent_at.
-        where, held_on = "due_at = clock_timestamp(), sent_at = clock_timestamp(), sends = 1", "DELETE"
+        where, held_on = f"due_at = clock_timestamp(), sent_at = clock_timestamp(), sends = 1, {RESTS}", "DELETE"
     lease_write = (
         "DELETE FROM job_leases l USING held WHERE l.job_id = held.id"
         if held_on == "DELETE"
         else "UPDATE job_leases l SET token = held.lease_token, step = held.current_step,"
-        " heartbeat_at = clock_timestamp(), progress_at = clock_timestamp() FROM held WHERE l.job_id = held.id"
+        " patience_seconds = :patience, heartbeat_at = clock_timestamp(), progress_at = clock_timestamp()"
+        " FROM held WHERE l.job_id = held.id"
     )
     row = tx.run(
         f"""WITH held AS (
@@ -148,7 +151,7 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
             progress = :progress, progress_message = :message, result_path = COALESCE(:result_path, result_path),
             media_pending = media_pending + :media_pending,
             last_seq = last_seq + :told, updated_at = clock_timestamp()
-          WHERE {_FENCE} RETURNING *
+          WHERE {FENCE} RETURNING *
         ), kept AS (
           INSERT INTO job_steps (job_id, step, part, organization_id, format, run, result, seconds)
           SELECT id, :step, '', organization_id, :format, run, CAST(:result AS jsonb), :seconds FROM held
@@ -164,6 +167,7 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
             "message": ending.message,
             "next_step": ending.next_step,
             "next_index": ending.next_index,
+            **({"patience": ending.patience_seconds} if held_on == "UPDATE" else {}),
             "result_path": ending.result_path,
             "media_pending": ending.media_pending,
             **told(ending.events),
@@ -221,7 +225,7 @@ def tell(
                 current_topic_index = COALESCE(:topic_index, current_topic_index),
                 total_topics = COALESCE(:topics, total_topics),
                 last_seq = last_seq + :told, updated_at = clock_timestamp()
-              WHERE {_FENCE} RETURNING *
+              WHERE {FENCE} RETURNING *
             ), {kept} lease AS (
               UPDATE job_leases l SET progress_at = clock_timestamp() FROM held WHERE l.job_id = held.id
             ), {TOLD}
@@ -233,48 +237,4 @@ def tell(
 
 def holds(tx: Transaction, lease: Lease) -> bool:
     """Lock the job's row and say whether the lease still holds. For steps that write more than their checkpoint."""
-    return tx.run(f"SELECT 1 FROM jobs WHERE {_FENCE} FOR NO KEY UPDATE", lease.fence()).one_or_none() is not None
-
-
-def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
-    """Give a step up undone (shutdown): due again in ``seconds``, no attempt counted."""
-    with db.statement() as tx:
-        row = tx.run(
-            f"""WITH held AS (
-              UPDATE jobs SET status = 'pending', due_at = clock_timestamp() + make_interval(secs => :seconds),
-                sent_at = NULL, sends = 0, progress_message = 'Waiting for a worker', updated_at = clock_timestamp()
-              WHERE {_FENCE} RETURNING id
-            ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)
-            SELECT 1 FROM held""",
-            {**lease.fence(), "seconds": seconds},
-        ).one_or_none()
-    return row is not None
-
-
-def beat(db: Database, leases: Sequence[Lease]) -> set[UUID]:
-    """Renew the heartbeats of all steps this process runs, in one statement. Returns the jobs still held."""
-    with db.statement() as tx:
-        rows = tx.run(
-            """UPDATE job_leases l SET heartbeat_at = clock_timestamp()
-            FROM unnest(CAST(:jobs AS uuid[]), CAST(:tokens AS bigint[])) AS mine(job_id, token)
-            WHERE l.job_id = mine.job_id AND l.token = mine.token RETURNING l.job_id""",
-            {"jobs": [str(lease.job_id) for lease in leases], "tokens": [lease.token for lease in leases]},
-        ).all()
-    return {row.job_id for row in rows}
-
-
-def still_held(db: Database, leases: Sequence[Lease]) -> set[UUID]:
-    """Which of these jobs are still ours: neither cancelled nor taken over."""
-    with db.statement() as tx:
-        rows = tx.run(
-            """SELECT j.id FROM unnest(CAST(:jobs AS uuid[]), CAST(:runs AS int[]), CAST(:tokens AS bigint[]))
-              AS mine(id, run, token)
-            JOIN jobs j ON j.id = mine.id AND j.run = mine.run AND j.lease_token = mine.token
-              AND j.status = 'processing'""",
-            {
-                "jobs": [str(lease.job_id) for lease in leases],
-                "runs": [lease.run for lease in leases],
-                "tokens": [lease.token for lease in leases],
-            },
-        ).all()
-    return {row.id for row in rows}
+    return tx.run(f"SELECT 1 FROM jobs WHERE {FENCE} FOR NO KEY UPDATE", lease.fence()).one_or_none() is not None

@@ -7,6 +7,7 @@ the links it has done itself, lets the rest travel on, or cuts it. Only a job th
 from __future__ import annotations
 
 import mmap
+import os
 from typing import Any
 from uuid import UUID
 
@@ -69,10 +70,21 @@ def _hand_back(**_: Any) -> None:
     wire().watcher.shut_down()
 
 
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _ends_when_it_hangs(sender: Any, **_: Any) -> None:
+    wire().watcher.may_end_process(_end_now, hanging=max(1, sender.controller.concurrency // 2))
+
+
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _pool_child(**_: Any) -> None:
     end_with_parent()
     wire().watcher.follow(lambda: _stop[0] == 1)
+    wire().watcher.may_end_process(_end_now, hanging=1)
+
+
+def _end_now() -> None:
+    """End the process although threads of it hang, which an ordinary exit would wait for."""
+    os._exit(os.EX_TEMPFAIL)
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

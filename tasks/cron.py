@@ -5,6 +5,7 @@ again before it acts, so a second one finds nothing left to do.
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +18,20 @@ from tasks import publish as publishing
 from tasks.app import app
 from tasks.deps import Deps, wire
 from tasks.ending import apply
-from tasks.retry import decide
+from tasks.retry import GiveUp, deadline_exceeded, decide
 
 log = structlog.get_logger(__name__)
 
 
-def reconcile(deps: Deps) -> dict[str, int]:
-    """Find jobs whose worker is gone and give them a new run, or end them when their retries are used up."""
-    corrected = {"stale": 0, "requeued": 0, "dead_letter": 0}
-    for job_id in queue.without_heartbeat(deps.db, deps.settings.jobs.stale_after_seconds):
-        corrected["stale"] += _mark_stale(deps, job_id)
+def reconcile(deps: Deps, awake: datetime | None = None) -> dict[str, int]:
+    """Find jobs whose worker is gone and give them a new run, or end them when their retries are used up; end those
+    that have worked for longer than they may. ``awake``: silence counts from then on at the earliest."""
+    corrected = {"stale": 0, "requeued": 0, "dead_letter": 0, "overdue": 0}
+    keep = deps.settings.jobs
+    for job_id in queue.overdue(deps.db, keep.timeout_seconds, keep.stale_after_seconds):
+        corrected["overdue"] += _end_overdue(deps, job_id)
+    for job_id in queue.lost(deps.db, keep.stale_after_seconds, awake):
+        corrected["stale"] += _mark_stale(deps, job_id, awake)
     for job_id in queue.left_stale(deps.db):
         status = _take_up_stale(deps, job_id)
         if status is not None:
@@ -36,19 +41,31 @@ def reconcile(deps: Deps) -> dict[str, int]:
     return corrected
 
 
-def _mark_stale(deps: Deps, job_id: UUID) -> bool:
+def _mark_stale(deps: Deps, job_id: UUID, awake: datetime | None) -> bool:
     with deps.db.transaction() as tx:
         standing = moves.lock(tx, job_id)
-        # Looked at again under the lock: a heartbeat may have come in since.
-        if standing is None or standing.status != "processing":
+        if standing is None or not queue.is_lost(tx, job_id, deps.settings.jobs.stale_after_seconds, awake):
             return False
-        alive = tx.run(
-            """SELECT 1 FROM jobs j LEFT JOIN job_leases l ON l.job_id = j.id
-            WHERE j.id = :job AND (j.due_at IS NOT NULL
-              OR COALESCE(l.heartbeat_at, j.updated_at) >= clock_timestamp() - make_interval(secs => :stale))""",
-            {"job": job_id, "stale": deps.settings.jobs.stale_after_seconds},
-        ).one_or_none()
-        return alive is None and moves.mark_stale(tx, job_id)
+        return moves.mark_stale(tx, job_id)
+
+
+def _end_overdue(deps: Deps, job_id: UUID) -> bool:
+    """End a job whose worker should have done so itself: it hangs where nobody looks at the clock."""
+    keep = deps.settings.jobs
+    with deps.db.transaction() as tx:
+        standing = moves.lock(tx, job_id)
+        if standing is None or not queue.is_overdue(tx, job_id, keep.timeout_seconds, keep.stale_after_seconds):
+            return False
+        error = {**deadline_exceeded(keep.timeout_seconds).as_json(), "step": standing.current_step}
+        apply(tx, standing, GiveUp(dead_letter=False), error)
+    _wake(deps, job_id, standing.parent_job_id)
+    return True
+
+
+def _wake(deps: Deps, *job_ids: UUID | None) -> None:
+    for job_id in job_ids:
+        if job_id is not None:
+            deps.bus.wake(job_id)
 
 
 def _take_up_stale(deps: Deps, job_id: UUID) -> str | None:
@@ -59,9 +76,7 @@ def _take_up_stale(deps: Deps, job_id: UUID) -> str | None:
         lost = Transient("Its worker was lost.", code="worker_lost", retry_after=0)
         error = {**lost.as_json(), "step": standing.current_step}
         status = apply(tx, standing, decide(lost, standing.retry_count, standing.max_retries, random.random()), error)
-    for woken in (job_id, standing.parent_job_id):
-        if woken is not None:
-            deps.bus.wake(woken)
+    _wake(deps, job_id, standing.parent_job_id)
     return status
 
 
@@ -78,7 +93,7 @@ def dispatch_tick() -> None:
 def reconcile_tick() -> None:
     deps = wire()
     try:
-        reconcile(deps)
+        reconcile(deps, queue.awake_since(deps.db))
         publishing.publish_documents(deps, older_than_seconds=5)
     except (Unavailable, Transient) as error:
         log.warning("tick_waits", reason=error.code)

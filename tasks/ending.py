@@ -16,8 +16,8 @@ from schema.events import Event, error_body
 from schema.job import Status
 from storage import events, moves, steps
 from storage.db import Transaction
+from storage.leases import Lease
 from storage.moves import Standing
-from storage.steps import Lease
 from tasks.deps import Deps
 from tasks.retry import Again, GiveUp, decide
 

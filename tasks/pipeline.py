@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schema.settings import Settings
+
+#: Longer than anything a step does without moving, a model call aside: a store that hangs is given up after 33 s.
+LONGEST_STILL_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Step:
-    """``share`` is its part of the way in percent; ``doing`` and ``done`` are what people read."""
+    """``share`` is its part of the way in percent; ``doing`` and ``done`` are what people read. ``asks``: it may call a
+    model, so that a whole call may pass before it moves again."""
 
     name: str
     share: float
     doing: str
     done: str
+    asks: bool = False
+
+    def patience(self, settings: Settings) -> float:
+        """For how many seconds it may not move before it counts as stuck."""
+        still = max(settings.jobs.stale_after_seconds, LONGEST_STILL_SECONDS)
+        return still + (settings.model.timeout_seconds if self.asks else 0)
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,9 @@ PIPELINES: dict[str, Pipeline] = {
             "course",
             COURSE_QUEUE,
             (
-                Step("skeleton", 10, "Planning the course", "The course is planned"),
-                Step("fill", 60, "Writing items and texts", "Items and texts are written"),
-                Step("validate", 15, "Checking every item", "Every item is checked"),
+                Step("skeleton", 10, "Planning the course", "The course is planned", asks=True),
+                Step("fill", 60, "Writing items and texts", "Items and texts are written", asks=True),
+                Step("validate", 15, "Checking every item", "Every item is checked", asks=True),
                 Step("persist", 5, "Saving the course", "The course is saved"),
                 Step("catalog", 5, "Listing the course in the catalog", "The course is in the catalog"),
                 Step("media", 5, "Ordering pictures", "The course is ready"),
@@ -66,7 +78,7 @@ PIPELINES: dict[str, Pipeline] = {
             "media",
             MEDIA_QUEUE,
             (
-                Step("picture", 80, "Making the picture", "The picture is made"),
+                Step("picture", 80, "Making the picture", "The picture is made", asks=True),
                 Step("attach", 20, "Putting the picture into the course", "The picture is in the course"),
             ),
         ),

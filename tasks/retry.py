@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schema.errors import CoursewrightError, Transient, Unavailable
+from schema.errors import CoursewrightError, Permanent, Transient, Unavailable
 
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
@@ -44,3 +44,9 @@ def decide(error: CoursewrightError, retries_used: int, retries_allowed: int, lu
     if asked is not None:
         return Again(min(max(0.0, asked), LONGEST_ASKED_SECONDS))
     return Again(luck * min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (retries_used + 1)))
+
+
+def deadline_exceeded(limit_seconds: float) -> Permanent:
+    """The error of a job that has worked for longer than ``JOB_TIMEOUT_SECONDS`` in all."""
+    words = f"The job worked for longer than the {limit_seconds:g} s a job may take. What it has finished is kept."
+    return Permanent(words, code="deadline_exceeded", details={"limitSeconds": limit_seconds})

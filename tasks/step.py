@@ -21,12 +21,14 @@ import structlog
 from schema.clock import utc_now
 from schema.errors import CoursewrightError, Permanent, Unavailable
 from schema.events import Event
-from storage import steps
-from storage.steps import CHECKPOINT_FORMAT, Claimed, Ending, Lease
+from storage import leases, steps
+from storage.leases import Lease
+from storage.steps import CHECKPOINT_FORMAT, Claimed, Ending
 from tasks import nudge
 from tasks.deps import Deps
 from tasks.ending import settle_error
 from tasks.pipeline import PIPELINES, Pipeline, Step
+from tasks.retry import deadline_exceeded
 from tasks.steps import perform
 from tasks.watch import Held
 from tasks.work import Outcome, Stopped, Work
@@ -66,6 +68,7 @@ def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: fl
     """Carry out a message: do this step, and following ones while the turn lasts."""
     if deps.watcher.stopping():
         return Delivery("stopped:shutting_down")
+    deps.watcher.start()
     pipeline, step = _find(step_name)
     try:
         claimed = steps.claim(
@@ -77,9 +80,11 @@ def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: fl
             deps.holder,
             [_started(pipeline, step)],
             step.doing,
+            step.patience(deps.settings),
         )
     except Unavailable as error:
-        # The row still says "due": the sweep sends it again when the database is back.
+        # The row still says "due", and the sweep sends it again when the database is back; or the claim was written and
+        # only its answer is lost: then the watcher gives it back.
         log.warning("claim_failed", error=error.code)
         return Delivery("stopped:database_away")
     if claimed is None:
@@ -104,13 +109,15 @@ def _find(step_name: str) -> tuple[Pipeline, Step]:
 
 
 def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, until: float) -> Delivery:
-    held = deps.watcher.hold(claimed.lease)
+    limit = deps.settings.jobs.timeout_seconds
+    held = deps.watcher.hold(claimed.lease, limit - claimed.worked_seconds)
     done = 0
     step: Step | None = first
     try:
         while step is not None:
             structlog.contextvars.bind_contextvars(step=step.name, organization=str(claimed.lease.organization_id))
             work = Work(deps, held, pipeline, step.name, claimed, claimed.checkpoints)
+            work.check()
             following = pipeline.following(step.name)
             goes_on = _run_step(work, step, following, until)
             done += 1
@@ -121,6 +128,8 @@ def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, un
                 return Delivery("passed_on", pass_on=True, steps_done=done)
             step = following
     except Stopped:
+        if held.overdue:
+            return _settle(deps, held, step or first, deadline_exceeded(limit))
         if deps.watcher.stopping() and _hand_back(deps, held.lease):
             return Delivery("stopped:handed_back")
         return Delivery("stopped:not_ours")
@@ -145,6 +154,7 @@ def _run_step(work: Work, step: Step, following: Step | None, until: float) -> b
     seconds = time.monotonic() - began
     goes_on = following is not None and time.monotonic() < until and not work.deps.watcher.stopping()
     with work.held.renewing:
+        work.held.move()
         work.held.lease = _end(work, step, following, outcome, seconds, goes_on)
     work.checkpoints[step.name, ""] = outcome.result
     log.info("step_completed", step=step.name, seconds=round(seconds, 4))
@@ -193,6 +203,7 @@ def _ending(work: Work, step: Step, following: Step | None, outcome: Outcome, se
         next_step=following.name if following else None,
         next_index=pipeline.index(following.name) if following else pipeline.index(step.name),
         go_on=goes_on,
+        patience_seconds=following.patience(work.deps.settings) if following else 0,
         result_path=outcome.result_path,
         media_pending=outcome.media_pending,
     )
@@ -200,9 +211,9 @@ def _ending(work: Work, step: Step, following: Step | None, outcome: Outcome, se
 
 def _hand_back(deps: Deps, lease: Lease, seconds: float = 0) -> bool:
     try:
-        return steps.hand_back(deps.db, lease, seconds)
+        return leases.hand_back(deps.db, lease, seconds)
     except Unavailable:
-        return False  # the lease lapses, and the reconciler takes the job up
+        return False  # the watcher, or at last the reconciler, finds the lease
 
 
 def _settle(deps: Deps, held: Held, step: Step, error: CoursewrightError) -> Delivery:
@@ -210,7 +221,7 @@ def _settle(deps: Deps, held: Held, step: Step, error: CoursewrightError) -> Del
     try:
         status = settle_error(deps, held.lease, step.name, error)
     except Unavailable:
-        return Delivery("stopped:database_away")  # the lease lapses, and the reconciler takes the job up
+        return Delivery("stopped:database_away")  # the watcher finds the lease when the database is back
     if status is None:
         return Delivery("stopped:not_ours")
     if status == "pending":

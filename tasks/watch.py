@@ -10,45 +10,75 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from uuid import UUID
 
 import structlog
 
 from schema.errors import Unavailable
-from storage import steps
+from storage import leases
 from storage.background import keep_running
 from storage.db import Database
-from storage.steps import Lease
+from storage.leases import Lease
 
 log = structlog.get_logger(__name__)
 
 #: How often, in seconds, running jobs are looked at: a cancel is seen within this time.
 LOOK_EVERY = 0.5
+#: How long, in seconds, a step that was told to stop may go on before it counts as hanging: longer than its last
+#: request to a store that doesn't answer takes.
+HANGS_AFTER = 60.0
+#: How long a shutdown waits for steps that don't end. Whoever stops a process gives it 15 s.
+LONGEST_SHUTDOWN = 12.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Held:
     """A step running in this process. ``renewing`` is held while a step ends: between its commit and the new lease
-    here, the row and this disagree, and that doesn't mean that the job was lost."""
+    here, the row and this disagree, and that doesn't mean that the job was lost. Times are monotonic seconds."""
 
     lease: Lease
+    deadline: float = inf
     stop: threading.Event = field(default_factory=threading.Event)
     renewing: threading.Lock = field(default_factory=threading.Lock)
     since: float = field(default_factory=time.monotonic)
+    moved_at: float = field(default_factory=time.monotonic)
+    stopped_at: float | None = None
+    overdue: bool = False
+
+    def move(self) -> None:
+        """Say that the step got on. One that doesn't for too long loses its lease, however alive its process is."""
+        self.moved_at = time.monotonic()
+
+    def end(self) -> None:
+        """Stop the step: it must not go on."""
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
+        self.stop.set()
 
 
 class Watcher:
-    """Keeps the leases of one process. ``shut_down`` makes every step give its job back."""
+    """Keeps the leases of one process, which writes as ``holder``. ``shut_down`` makes every step give its job back."""
 
-    def __init__(self, db: Database, heartbeat_seconds: float) -> None:
+    def __init__(self, db: Database, heartbeat_seconds: float, holder: str | None = None) -> None:
         self._db = db
         self._heartbeat = heartbeat_seconds
+        self._holder = holder
         self._held: dict[UUID, Held] = {}
+        #: All that have not ended, with those whose job has come back to this process meanwhile.
+        self._running: set[Held] = set()
         self._lock = threading.Lock()
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
         self.shutting_down = threading.Event()
         self._asked_to_stop: Callable[[], bool] = lambda: False
+        self._end_process: Callable[[], None] | None = None
+        self._too_many = 1
+
+    def may_end_process(self, end: Callable[[], None], hanging: int) -> None:
+        """Let it call ``end`` when ``hanging`` steps hang, which nothing else can free, or one holds up a shutdown.
+        Their jobs are in other hands by then, and a supervisor starts the process again."""
+        self._end_process, self._too_many = end, hanging
 
     def follow(self, asked_to_stop: Callable[[], bool]) -> None:
         """Shut down, too, when this says so: how a pool's child learns of a stop that only its parent was told of."""
@@ -60,25 +90,33 @@ class Watcher:
             self.shut_down()
         return self.shutting_down.is_set()
 
-    def hold(self, lease: Lease) -> Held:
-        """Watch over a lease until ``release``."""
-        held = Held(lease)
+    def start(self) -> None:
+        """Begin to look, as ``hold`` does; called before a claim, so that one whose answer is lost is found."""
         with self._lock:
-            if (older := self._held.get(lease.job_id)) is not None:
-                older.stop.set()  # it slept until its lease lapsed, and the job came back to this very process
-            self._held[lease.job_id] = held
             if self._thread is None:
                 self._thread = keep_running("watcher", self._look)
+
+    def hold(self, lease: Lease, seconds_left: float = inf) -> Held:
+        """Watch over a lease until ``release``; its step is stopped as overdue after ``seconds_left``."""
+        held = Held(lease, deadline=time.monotonic() + seconds_left)
+        with self._lock:
+            if (older := self._held.get(lease.job_id)) is not None:
+                older.end()  # it slept until its lease lapsed, and the job came back to this very process
+            self._held[lease.job_id] = held
+            self._running.add(held)
+        self.start()
         self._busy.set()
+        _stop_if_overdue(held)
         if self.stopping():
-            held.stop.set()
+            held.end()
         return held
 
     def release(self, held: Held) -> None:
         with self._lock:
+            self._running.discard(held)
             if self._held.get(held.lease.job_id) is held:
                 del self._held[held.lease.job_id]
-            if not self._held:
+            if not self._running:
                 self._busy.clear()
 
     def shut_down(self) -> None:
@@ -86,31 +124,73 @@ class Watcher:
         self.shutting_down.set()
         with self._lock:
             for held in self._held.values():
-                held.stop.set()
+                held.end()
+
+    def not_ending(self, seconds: float) -> int:
+        """How many steps were told to stop longer ago than this and go on: they hang where nobody can stop them."""
+        now = time.monotonic()
+        with self._lock:
+            return sum(held.stopped_at is not None and now - held.stopped_at > seconds for held in self._running)
 
     def _look(self) -> None:
         beaten = time.monotonic()
         while True:
-            self._busy.wait()
+            self._busy.wait(self._heartbeat)
             time.sleep(LOOK_EVERY)
             self.stopping()
-            with self._lock:
-                running = [held for held in self._held.values() if time.monotonic() - held.since >= LOOK_EVERY]
-            if not running:
-                continue
-            leases = [held.lease for held in running]
+            beats = time.monotonic() - beaten >= self._heartbeat
             try:
-                if time.monotonic() - beaten >= self._heartbeat:
-                    steps.beat(self._db, leases)
-                    beaten = time.monotonic()
-                ours = steps.still_held(self._db, leases)
+                self._look_once(beats)
             except Unavailable as error:
                 # Nothing to decide while the database is away; the leases live on for a while without a beat.
                 log.warning("watcher_blind", error=error.code)
                 continue
-            for held, lease in zip(running, leases, strict=True):
-                if lease.job_id not in ours:
-                    _stop_if_lost(held, lease)
+            finally:
+                self._end_if_hanging()
+            if beats:
+                beaten = time.monotonic()
+
+    def _end_if_hanging(self) -> None:
+        if self._end_process is None:
+            return
+        if self.shutting_down.is_set():
+            if hanging := self.not_ending(LONGEST_SHUTDOWN):
+                log.error("shutdown_does_not_wait", steps=hanging)
+                self._end_process()
+        elif (hanging := self.not_ending(HANGS_AFTER)) >= self._too_many:
+            log.error("worker_hangs", steps=hanging)
+            self.shut_down()
+
+    def _look_once(self, beats: bool) -> None:
+        now = time.monotonic()
+        with self._lock:
+            known = list(self._held)
+            running = [held for held in self._held.values() if now - held.since >= LOOK_EVERY]
+        for held in running:
+            _stop_if_overdue(held)
+        held_leases = [held.lease for held in running]
+        if beats and running:
+            leases.beat(self._db, held_leases, [now - held.moved_at for held in running])
+        if beats and self._holder is not None:
+            self._give_back_forgotten(self._holder, known)
+        ours = leases.still_held(self._db, held_leases) if running else set()
+        for held, lease in zip(running, held_leases, strict=True):
+            if lease.job_id not in ours:
+                _stop_if_lost(held, lease)
+
+    def _give_back_forgotten(self, holder: str, known: list[UUID]) -> None:
+        """Let go of jobs that the rows say are ours and that nobody here works on: an answer of the database was lost.
+        Without this they would count as lost by a dead worker, and use up a retry."""
+        for lease in leases.forgotten(self._db, holder, known, older_than_seconds=2 * self._heartbeat):
+            given = leases.hand_back(self._db, lease)
+            log.warning("forgotten_lease_given_back", job=str(lease.job_id), given=given)
+
+
+def _stop_if_overdue(held: Held) -> None:
+    """Stop a step whose job has worked for as long as it may."""
+    if time.monotonic() >= held.deadline and not held.stop.is_set():
+        held.overdue = True
+        held.end()
 
 
 def _stop_if_lost(held: Held, lease: Lease) -> None:
@@ -118,6 +198,6 @@ def _stop_if_lost(held: Held, lease: Lease) -> None:
     if held.renewing.acquire(blocking=False):
         try:
             if held.lease is lease:
-                held.stop.set()
+                held.end()
         finally:
             held.renewing.release()

@@ -125,12 +125,14 @@ def school(deps: Deps) -> Asker:
     return Asker(code, None)
 
 
-def claim(deps: Deps, job_id: UUID, holder: str = "test") -> Claimed | None:
+def claim(deps: Deps, job_id: UUID, holder: str = "test", patience: float = 60) -> Claimed | None:
     """Claim the step a job stands at, in its present run."""
     row = job(deps, job_id)
     place = {"step": row.current_step, "stepIndex": row.current_step_index, "totalSteps": row.total_steps}
     event = Event("step_started", {**place, "message": "Begun", "progress": row.progress})
-    return steps.claim(deps.db, job_id, row.run, row.current_step, row.current_step_index, holder, [event], "Begun")
+    return steps.claim(
+        deps.db, job_id, row.run, row.current_step, row.current_step_index, holder, [event], "Begun", patience
+    )
 
 
 def held(deps: Deps, job_id: UUID) -> Claimed:

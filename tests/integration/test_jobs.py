@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from schema.clock import new_id
 from schema.errors import Conflict, Invalid, ModelNotConfigured, NotFound
 from storage import jobs
-from storage.steps import beat
+from storage.leases import beat
 from tasks import once
 from tasks.commands import Asker, Started, cancel_job, retry_job, start_job
 from tasks.deps import Deps
@@ -211,9 +211,9 @@ def test_a_cancelled_job_is_never_claimed(deps: Deps, asker: Asker) -> None:
 def test_a_cancelled_worker_sees_it_at_its_next_heartbeat(deps: Deps, asker: Asker) -> None:
     job_id = start(deps, asker)
     lease = held(deps, job_id).lease
-    assert beat(deps.db, [lease]) == {job_id}
+    assert beat(deps.db, [lease], [0]) == {job_id}
     cancel_job(deps, asker, job_id, "")
-    assert beat(deps.db, [lease]) == set()
+    assert beat(deps.db, [lease], [0]) == set()
 
 
 def test_many_who_cancel_at_once_cancel_once(deps: Deps, asker: Asker) -> None:

@@ -210,7 +210,7 @@ def fill(deps: Deps) -> None:
         revision = documents.save(tx, ORG, "course", drawn["id"], drawn, author, "generated")
         catalog.list_course(tx, Listing(ORG, "demo-school", revision, drawn))
         media.keep(tx, Asset(ORG, "ab" * 32, "png", "image/png", 1, 1, 1, "org", "a leaf", "pack", first, drawn["id"]))
-    assert steps.claim(deps.db, second, 1, "skeleton", 0, "holder", [], "At work") is not None
+    assert steps.claim(deps.db, second, 1, "skeleton", 0, "holder", [], "At work", 60) is not None
     call = {
         **dict.fromkeys(("prompt_version", "error_code", "cost_usd")),
         **dict.fromkeys(("input_tokens", "output_tokens"), 3),

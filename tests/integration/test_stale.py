@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from storage import steps
-from storage.steps import beat
+from storage import leases, steps
+from storage.leases import beat
 from tasks import once
 from tasks.commands import Asker, retry_job
 from tasks.cron import reconcile
@@ -29,9 +29,9 @@ from tests.integration.stage import (
 )
 from tests.integration.test_steps import PROGRESS, WRITES, assert_made_once
 
-NOTHING = {"stale": 0, "requeued": 0, "dead_letter": 0}
-FOUND = {"stale": 1, "requeued": 1, "dead_letter": 0}
-LOST = {"stale": 1, "requeued": 0, "dead_letter": 1}
+NOTHING = {"stale": 0, "requeued": 0, "dead_letter": 0, "overdue": 0}
+FOUND = NOTHING | {"stale": 1, "requeued": 1}
+LOST = NOTHING | {"stale": 1, "dead_letter": 1}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_late_write_of_the_dead_worker_is_refused(deps: Deps, job_id: UUID) ->
     for moment in ("waiting", "at work again"):
         before = everything(deps, job_id)
         assert not any(write(deps, late) for write in WRITES.values()), moment
-        assert beat(deps.db, [late]) == set(), moment
+        assert beat(deps.db, [late], [0]) == set(), moment
         assert everything(deps, job_id) == before, moment
         if moment == "waiting":
             held(deps, job_id)
@@ -82,7 +82,7 @@ def test_who_is_heard_of_is_left_alone(deps: Deps, job_id: UUID) -> None:
     lose_worker(deps, job_id, deps.settings.jobs.stale_after_seconds - 5)
     assert reconcile(deps) == NOTHING
     lose_worker(deps, job_id)
-    assert beat(deps.db, [lease]) == {job_id}
+    assert beat(deps.db, [lease], [0]) == {job_id}
     assert reconcile(deps) == NOTHING
     lose_worker(deps, job_id)
     assert steps.tell(deps.db, lease, [PROGRESS], progress=1, message="")
@@ -112,7 +112,7 @@ def test_a_claim_without_a_lease_row_is_found_too(deps: Deps, job_id: UUID) -> N
 def test_a_job_left_stale_by_a_reconciler_that_died_is_taken_up(deps: Deps, job_id: UUID) -> None:
     held(deps, job_id)
     change(deps, "UPDATE jobs SET status = 'stale', due_at = NULL")
-    assert reconcile(deps) == {"stale": 0, "requeued": 1, "dead_letter": 0}
+    assert reconcile(deps) == NOTHING | {"requeued": 1}
     assert job(deps, job_id).status == "pending"
 
 
@@ -152,7 +152,7 @@ def test_reconcilers_at_once_correct_each_job_once(deps: Deps, asker: Asker) -> 
         lose_worker(deps, job_id)
     answers = at_once(4, lambda: reconcile(deps))
     sums = {name: sum(answer[name] for answer in answers if isinstance(answer, dict)) for name in NOTHING}
-    assert sums == {"stale": 12, "requeued": 6, "dead_letter": 6}
+    assert sums == NOTHING | {"stale": 12, "requeued": 6, "dead_letter": 6}
     for index, job_id in enumerate(job_ids):
         assert types(deps, job_id)[2:] == (["job_retrying"] if index % 2 else ["job_failed"])
         assert job(deps, job_id).run == (2 if index % 2 else 1)
@@ -165,14 +165,14 @@ def test_a_heartbeat_and_a_reconciler_at_once_agree(deps: Deps, asker: Asker) ->
         job_id = put_job(deps, asker.organization_id)
         lease = held(deps, job_id).lease
         lose_worker(deps, job_id)
-        together([lambda lease=lease: beat(deps.db, [lease]), lambda: reconcile(deps)])  # type: ignore[misc]
-        still = beat(deps.db, [lease]) == {job_id}
+        together([lambda lease=lease: beat(deps.db, [lease], [0]), lambda: reconcile(deps)])  # type: ignore[misc]
+        still = beat(deps.db, [lease], [0]) == {job_id}
         assert job(deps, job_id).status == ("processing" if still else "pending")
 
 
 def test_handing_back_at_every_shutdown_never_uses_a_retry_up(deps: Deps, job_id: UUID) -> None:
     for _ in range(6):
-        assert steps.hand_back(deps.db, held(deps, job_id).lease)
+        assert leases.hand_back(deps.db, held(deps, job_id).lease)
     row = job(deps, job_id)
     assert (row.status, row.run, row.retry_count) == ("pending", 1, 0)
     assert "job_retrying" not in types(deps, job_id)

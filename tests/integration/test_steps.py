@@ -13,8 +13,9 @@ import pytest
 
 from schema.errors import Permanent, Transient
 from schema.events import Event
-from storage import documents, events, steps
-from storage.steps import Claimed, Ending, Lease, Topic
+from storage import documents, events, leases, steps
+from storage.leases import Lease
+from storage.steps import Claimed, Ending, Topic
 from tasks import once
 from tasks.commands import Asker, cancel_job, retry_job
 from tasks.cron import reconcile
@@ -48,7 +49,7 @@ PROGRESS = Event("step_progress", {"step": "skeleton", "stepIndex": 0, "totalSte
 
 
 def ending(step: str = "skeleton", next_step: str | None = "fill", *, go_on: bool = False, at: float = 10) -> Ending:
-    return Ending(step, {"did": step}, 0.1, [PROGRESS], at, "Did it", next_step, 1, go_on)
+    return Ending(step, {"did": step}, 0.1, [PROGRESS], at, "Did it", next_step, 1, go_on, 60)
 
 
 def finish(deps: Deps, lease: Lease, what: Ending | None = None) -> Lease | None:
@@ -91,7 +92,7 @@ def test_a_claim_takes_the_lease_tells_it_and_shows_the_job(deps: Deps, job_id: 
 def test_a_step_is_claimed_only_when_it_is_due_in_its_run_at_its_turn(deps: Deps, job_id: UUID, wrong: str) -> None:
     change(deps, f"UPDATE jobs SET {wrong} WHERE id = :id", id=job_id)
     before = everything(deps, job_id)
-    assert steps.claim(deps.db, job_id, 1, "skeleton", 0, "test", [PROGRESS], "") is None
+    assert steps.claim(deps.db, job_id, 1, "skeleton", 0, "test", [PROGRESS], "", 60) is None
     assert everything(deps, job_id) == before
 
 
@@ -107,7 +108,7 @@ def test_every_lease_has_a_token_of_its_own(deps: Deps, job_id: UUID) -> None:
     for _ in range(3):
         claimed = held(deps, job_id)
         tokens.append(claimed.lease.token)
-        assert steps.hand_back(deps.db, claimed.lease)
+        assert leases.hand_back(deps.db, claimed.lease)
     assert tokens == sorted(set(tokens))
 
 
@@ -115,7 +116,7 @@ def test_checkpoints_of_parts_and_steps_come_with_the_claim(deps: Deps, job_id: 
     first = held(deps, job_id)
     keep = ("skeleton", "group:1", {"items": [1, "ü"]}, 0.2)
     assert steps.tell(deps.db, first.lease, [PROGRESS], progress=5, message="", keep=keep)
-    assert steps.hand_back(deps.db, first.lease)
+    assert leases.hand_back(deps.db, first.lease)
     second = held(deps, job_id)
     assert second.checkpoints == {("skeleton", "group:1"): {"items": [1, "ü"]}}
     assert finish(deps, second.lease) is not None
@@ -134,7 +135,7 @@ WRITES: dict[str, Callable[[Deps, Lease], Any]] = {
     "keep": lambda deps, lease: steps.tell(
         deps.db, lease, [PROGRESS], progress=9, message="", keep=("skeleton", "part", {}, 0.1)
     ),
-    "hand back": lambda deps, lease: steps.hand_back(deps.db, lease),
+    "hand back": lambda deps, lease: leases.hand_back(deps.db, lease),
     "fail": lambda deps, lease: settle_error(deps, lease, "skeleton", Permanent("It broke.")),
     "try again": lambda deps, lease: settle_error(deps, lease, "skeleton", Transient("It is away.")),
 }
@@ -173,8 +174,8 @@ def test_a_stopped_holder_whose_lease_went_to_a_twin_of_its_run_writes_nothing(d
     assert twin.run == sleeper.run
     before = everything(deps, job_id)
     assert not any(write(deps, sleeper) for write in WRITES.values())
-    assert steps.still_held(deps.db, [sleeper, twin]) == {job_id}
-    assert steps.beat(deps.db, [sleeper]) == set()
+    assert leases.still_held(deps.db, [sleeper, twin]) == {job_id}
+    assert leases.beat(deps.db, [sleeper], [0]) == set()
     assert everything(deps, job_id) == before
     assert finish(deps, twin) is not None
 

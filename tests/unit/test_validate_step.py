@@ -11,7 +11,8 @@ from schema.job import CourseRequest, load_new_job
 from schema.problem import Problem
 from schema.rules import Limits, check
 from schema.skeleton import Skeleton
-from storage.steps import Claimed, Lease
+from storage.leases import Lease
+from storage.steps import Claimed
 from tasks.deps import Deps
 from tasks.packs import pack_named
 from tasks.pipeline import PIPELINES
@@ -91,6 +92,7 @@ def work_with(request: CourseRequest, checkpoints: dict[tuple[str, str], Any]) -
         parent_job_id=None,
         created_by=None,
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        worked_seconds=0,
         retry_count=0,
         max_retries=3,
         checkpoints=checkpoints,

@@ -50,5 +50,6 @@ ADVICE: dict[str, str] = {
     "unavailable": "Ask again in two seconds (Retry-After).",
     "unknown_organization": "Check the id. coursewright org create makes one.",
     "validation_failed": "details.problems lists what is wrong. Retry: only the failing parts are made anew.",
+    "deadline_exceeded": "Retry it: it goes on from what is finished. When it happens often, raise JOB_TIMEOUT_SECONDS.",
     "worker_lost": "The worker died. When it happens often, look at memory and logs.",
 }

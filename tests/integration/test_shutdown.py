@@ -1,0 +1,110 @@
+"""Stopping workers: what runs is handed back, nothing is lost or counted, and it is over within 15 s."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tasks.commands import Asker
+from tasks.deps import Deps
+from tests.conftest import eventually
+from tests.fakes.model_server import ModelServer
+from tests.integration.stage import WATER, one, put_job, request, rows
+
+ROOT = Path(__file__).parents[2]
+FISH = {"subject": "Fish of the deep sea", "gradeBand": "6", "mode": "options", "itemsPerGroup": 3, "levelsCount": 1}
+
+
+@contextmanager
+def worker(environ: dict[str, str], name: str, concurrency: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of the course queue, ended in any case."""
+    command = [sys.executable, "-m", "celery", "--app", "tasks.app", "worker", "--queues", "course"]
+    shape = ["--pool", "threads", "--concurrency", str(concurrency), "--hostname", f"{name}@test"]
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [*command, *shape, "--without-gossip", "--without-mingle"],
+            cwd=ROOT,
+            env={**os.environ, **environ, "LOG_LEVEL": "INFO"},
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        eventually(lambda: b" ready" in log.read_bytes() or child.poll() is not None, within=60, what=name)
+        assert child.poll() is None, log.read_text()
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait(10)
+
+
+def stop(child: subprocess.Popen[bytes]) -> float:
+    """Ask a worker to stop, and return how many seconds it took."""
+    began = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(15) == 0
+    return time.monotonic() - began
+
+
+def send_due(environ: dict[str, str]) -> None:
+    """Send what is due to the real broker, as the clock would."""
+    command = "from tasks.deps import wire; from tasks.dispatch import dispatch; dispatch(wire())"
+    subprocess.run([sys.executable, "-c", command], cwd=ROOT, env={**os.environ, **environ}, check=True, timeout=60)
+
+
+@pytest.fixture
+def shared(environ: dict[str, str]) -> dict[str, str]:
+    """What all processes of a test find in their environment."""
+    return environ | {"DISPATCH_WINDOW": "1000", "ORG_MAX_ACTIVE_JOBS": "1000", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.usefixtures("empty_store")
+def test_a_hundred_jobs_in_flight_are_handed_back_within_15_s(
+    deps: Deps, asker: Asker, shared: dict[str, str], model: ModelServer, tmp_path: Path
+) -> None:
+    model.script([{"fault": "hang", "times": 200, "seconds": 60}])
+    job_ids = [put_job(deps, asker.organization_id, payload=request(**FISH).payload) for _ in range(100)]
+    environ = shared | {"OPENAI_BASE_URL": model.url, "MODEL_CONCURRENCY": "100"}
+    with worker(environ, "full", 100, tmp_path / "worker.log") as child:
+        send_due(environ)
+        assert model.wait_for(lambda calls: len(calls) == 100, 60), len(model.calls())
+        seconds = stop(child)
+    assert seconds < 15
+    assert model.wait_for(lambda calls: all(call.hungUp for call in calls), 5), "no call goes on without its job"
+    found = rows(deps, "SELECT id, status, run, retry_count, due_at <= clock_timestamp() AS due FROM jobs")
+    assert {row.id for row in found} == set(job_ids)
+    assert {(row.status, row.run, row.retry_count, row.due) for row in found} == {("pending", 1, 0, True)}
+    assert one(deps, "SELECT count(*) FROM job_leases") == 0
+
+
+@pytest.mark.usefixtures("empty_store")
+def test_a_rolling_restart_under_load_loses_nothing_and_counts_nothing(
+    deps: Deps, asker: Asker, shared: dict[str, str], tmp_path: Path
+) -> None:
+    job_ids = [put_job(deps, asker.organization_id, payload=request(**WATER).payload) for _ in range(60)]
+    done = "SELECT count(*) FROM jobs WHERE status = 'done'"
+    with worker(shared, "first", 4, tmp_path / "first.log") as first:
+        send_due(shared)
+        eventually(lambda: one(deps, done) >= 5, within=60, what="the first jobs")
+        with worker(shared, "second", 4, tmp_path / "second.log") as second:
+            stop(first)
+            assert one(deps, done) < 60, "the old worker went while there was work"
+
+            def all_done() -> bool:
+                send_due(shared)
+                return bool(one(deps, done) == 60)
+
+            eventually(all_done, within=90, what="all jobs")
+            stop(second)
+    found = rows(deps, "SELECT id, run, retry_count FROM jobs")
+    assert {row.id for row in found} == set(job_ids)
+    assert {(row.run, row.retry_count) for row in found} == {(1, 0)}
+    assert one(deps, "SELECT count(*) FROM document_revisions") == 60

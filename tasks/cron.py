@@ -4,7 +4,6 @@ again before it acts, so a second one finds nothing left to do.
 
 from __future__ import annotations
 
-import random
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from schema.errors import Transient, Unavailable
 from storage import moves, queue, retention
 from tasks import dispatch as dispatching
 from tasks import publish as publishing
+from tasks import sweeps
 from tasks.app import app
 from tasks.deps import Deps, wire
 from tasks.ending import apply
@@ -75,7 +75,7 @@ def _take_up_stale(deps: Deps, job_id: UUID) -> str | None:
             return None
         lost = Transient("Its worker was lost.", code="worker_lost", retry_after=0)
         error = {**lost.as_json(), "step": standing.current_step}
-        status = apply(tx, standing, decide(lost, standing.retry_count, standing.max_retries, random.random()), error)
+        status = apply(tx, standing, decide(lost, standing.retry_count, standing.max_retries, deps.luck()), error)
     _wake(deps, job_id, standing.parent_job_id)
     return status
 
@@ -113,7 +113,7 @@ def expire_tick() -> None:
     keep = deps.settings.retention
     try:
         purged = retention.purge(deps.db, jobs_hours=keep.job_hours, events_hours=keep.event_hours)
-    except Unavailable as error:
+        log.info("expired", **purged)
+        sweeps.sweep(deps)
+    except (Unavailable, Transient) as error:
         log.warning("tick_waits", reason=error.code)
-        return
-    log.info("expired", **purged)

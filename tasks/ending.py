@@ -5,7 +5,6 @@ Every function here takes its locks in the one order: parent job, job.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,7 @@ def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) 
         if standing is None or not steps.holds(tx, lease):
             return None
         told = {**error.as_json(), "step": step}
-        decision = decide(error, standing.retry_count, standing.max_retries, random.random())
+        decision = decide(error, standing.retry_count, standing.max_retries, deps.luck())
         status = apply(tx, standing, decision, told)
         if isinstance(error, ValidationFailed):
             drop_what_failed(tx, standing, error.details)

@@ -31,20 +31,25 @@ class CatalogEntry(TypedDict):
     updatedAt: str
 
 
-class CatalogEntrySchema(StrictSchema):
+class ListedCourseSchema(StrictSchema):
+    """What every list says of a course."""
+
     id = Text()
     title = Text()
     description = Text()
     subject = Text()
-    grade = Text()
     gradeBand = Text()
     language = Text()
     tags = fields.List(Text())
     itemCount = Whole()
     hasStudyTexts = Flag()
     contentVersion = Text()
-    url = Text()
     updatedAt = fields.DateTime()
+
+
+class CatalogEntrySchema(ListedCourseSchema):
+    grade = Text()
+    url = Text()
 
 
 class CatalogSchema(StrictSchema):

@@ -13,6 +13,7 @@ from marshmallow import fields, validate
 
 from schema.errors import FieldError, Invalid
 from schema.fields import Number, StrictSchema, Text, Whole, load
+from schema.markers import SECTION, image_markers
 from schema.wording import BLANK, phrase_pattern
 
 FORMAT = 1
@@ -240,11 +241,6 @@ def fold(text: str) -> str:
     return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
-def image_markers(content: str) -> list[str]:
-    """What each ``[IMAGE: ...]`` marker of a text shows, in order."""
-    return [shows.strip() for shows in re.findall(r"\[IMAGE:\s*([^\]]+)\]", content)]
-
-
 def check_pack(pack: Pack) -> list[FieldError]:
     """What must hold between a pack's parts. Empty when the pack is sound."""
     faults: list[FieldError] = []
@@ -310,7 +306,7 @@ def check_pack(pack: Pack) -> list[FieldError]:
     for index, section in enumerate(pack["sections"]):
         for goal in section["goals"]:
             refer(f"sections.{index}.goals", "goals", goal)
-        if "[SECTION:" not in section["content"]:
+        if not SECTION.search(section["content"]):
             fault(f"sections.{index}.content", "Needs at least one [SECTION:Title] marker.")
         shown.update(image_markers(section["content"]))
     for missing in sorted(shown - drawn):

@@ -68,9 +68,3 @@ def fold_option(text: str) -> str:
     if len(bare) > 2 and (bare[0], bare[-1]) in {("(", ")"), ("'", "'"), ("‘", "’")}:
         bare = bare[1:-1]
     return bare or folded
-
-
-def first_number(text: str) -> int | None:
-    """The first whole number in a text such as ``"Grades 3-5"``; none when there is none."""
-    found = re.search(r"[0-9]{1,9}", text)
-    return int(found.group()) if found else None

@@ -45,7 +45,8 @@ def as_bytes(document: Any) -> bytes:
 def keep_debug(deps: Deps, organization_id: UUID, job_id: UUID, name: str, document: Any) -> None:
     """Keep something operators may want to look at. A job doesn't depend on it: when the store is away the log says
     so, and what it holds stands in the job's checkpoints and error as well."""
-    body = json.dumps(document, ensure_ascii=False, indent=2).encode()
+    # Half a surrogate pair, as models write them, can't be encoded; its escape means the same in JSON.
+    body = json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
     key = debug_key(organization_id, job_id, name)
     try:
         deps.objects.put(deps.settings.s3.courses_bucket, key, body, "application/json; charset=utf-8", DEBUG_CACHE)

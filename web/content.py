@@ -39,13 +39,13 @@ def _course_file(organization_id: UUID, course_id: str, *, only_public: bool) ->
 
 
 @blueprint.get("/courses/<course_id>/course.json")
-@describe("Download a course of the organization.", {200: (None, "The course document.")}, problems=(404,))
+@describe("Download a course of the organization.", {200: (None, "The course document.")}, problems=(404,), tagged=True)
 def course(course_id: str) -> Response:
     return _course_file(who().organization_id, course_id, only_public=False)
 
 
 @public.get("/public/<organization_slug>/<course_id>/course.json")
-@describe("Download a public course.", {200: (None, "The course document.")}, problems=(404,))
+@describe("Download a public course.", {200: (None, "The course document.")}, problems=(404,), tagged=True)
 def public_course(organization_slug: str, course_id: str) -> Response:
     found = organizations.by_slug(deps().db, organization_slug)
     if found is None:
@@ -59,6 +59,7 @@ def public_course(organization_slug: str, course_id: str) -> Response:
     {200: (None, "Its bytes."), 206: (None, "The part that was asked for.")},
     problems=(400, 401, 403, 404, 416, 503),
     media_type="image/png",
+    tagged=True,
 )
 def medium(name: str) -> Response:
     found = re.fullmatch(r"([0-9a-f]{64})\.([a-z0-9]{2,5})", name)

@@ -13,7 +13,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Description:
-    """``answers`` maps a status to a schema (or none) and a sentence; ``problems`` are error statuses it may give.
+    """``answers`` maps a status to a schema (or none) and a sentence; ``problems`` are error statuses it may give;
+    ``tagged`` answers carry an ETag, so that a view asked with ``If-None-Match`` may say 304.
 
     ``query`` and ``headers`` map the name of a parameter, which may always be left out, to a sentence."""
 
@@ -25,6 +26,7 @@ class Description:
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     media_type: str = "application/json"
+    tagged: bool = False
 
 
 def describe(
@@ -37,11 +39,14 @@ def describe(
     headers: Mapping[str, str] | None = None,
     problems: tuple[int, ...] = (),
     media_type: str = "application/json",
+    tagged: bool = False,
 ) -> Callable[[View], View]:
     """Attach a description to a view. A guard test fails for an API view without one."""
 
     def attach(view: View) -> View:
-        made = Description(summary, answers, body, body_required, query or {}, headers or {}, problems, media_type)
+        made = Description(
+            summary, answers, body, body_required, query or {}, headers or {}, problems, media_type, tagged
+        )
         view.description = made  # type: ignore[attr-defined]
         return view
 

@@ -18,21 +18,13 @@ from schema.fields import StrictSchema, Text, Whole
 from web.describe import Description, describe
 from web.error_advice import ADVICE
 from web.identity import PUBLIC, need_of, needs
+from web.version import VERSION
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 _END = r"\Z"
 _WITHOUT_BODY = {204, 302, 304}
-#: Views whose answers carry an ETag: asked with ``If-None-Match``, they say 304.
-_TAGGED = {
-    "courses.show",
-    "catalog.show",
-    "public_catalog.show_public",
-    "content.course",
-    "public_content.public_course",
-    "public_content.medium",
-}
 _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
 
@@ -59,7 +51,7 @@ def build(app: Flask) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an app."""
     spec = APISpec(
         title="Coursewright",
-        version="0.1.0",
+        version=VERSION,
         openapi_version="3.1.0",
         info={"description": "A course factory: ask for a course, follow its job, read it from the catalog."},
         plugins=[_Plugin(schema_name_resolver=_name)],
@@ -103,14 +95,14 @@ def _name(given: Any) -> str:
     return str(kind.__name__).removesuffix("Schema").lstrip("_")
 
 
-def _answers(endpoint: str, description: Description, is_public: bool) -> dict[str, Any]:
+def _answers(description: Description, is_public: bool) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for status, (schema, sentence) in description.answers.items():
         answer: dict[str, Any] = {"description": sentence}
         if status not in _WITHOUT_BODY:
             answer["content"] = {description.media_type: {"schema": schema} if schema else {}}
         answers[str(status)] = answer
-    if endpoint in _TAGGED:
+    if description.tagged:
         answers.setdefault("304", {"description": "What If-None-Match names is still current."})
     refusals = set(description.problems) | (set() if is_public else {400, 401, 403, 503})
     if description.body is not None:
@@ -141,7 +133,7 @@ def _operation(endpoint: str, arguments: set[str], description: Description, is_
         "tags": [endpoint.split(".")[0]],
         "summary": description.summary,
         "parameters": _parameters(arguments, description),
-        "responses": _answers(endpoint, description, is_public),
+        "responses": _answers(description, is_public),
         "security": [] if is_public else [{"agent": [], "organization": []}, {"cookie": []}],
     }
     if description.body is not None:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from schema.course import Course, CourseSchema, Item, ItemSchema, StudyText, StudyTextSchema
 from schema.errors import FieldError, Invalid
 from schema.fields import StrictSchema, load, snake
+from schema.grades import school_year
 from schema.problem import Problem, Severity
-from schema.wording import first_number
 
 #: Every code of a course's problems, with its severity. ``reading_level`` is a warning when little over the grade.
 SEVERITIES: dict[str, Severity] = {
@@ -61,7 +61,7 @@ class Draft:
     texts: list[tuple[int, StudyText]]
     names: list[tuple[str, str]]
     language: str
-    grade: str
+    school_year: int | None
     whole: Course | None
 
 
@@ -90,7 +90,7 @@ def read_draft(given: Any) -> tuple[Draft, list[Problem]]:
             texts=cast(list[tuple[int, StudyText]], list(_sound(given, "studyTexts", StudyTextSchema(), faulty))),
             names=[],
             language=_text(given, "language"),
-            grade=_graded(_text(given, "grade"), _text(given, "gradeBand")),
+            school_year=school_year(_text(given, "grade"), _text(given, "gradeBand")),
             whole=None,
         )
         return draft, [_shape_fault(error) for error in invalid.errors]
@@ -108,14 +108,9 @@ def _draft_of(course: Course) -> Draft:
         texts=list(enumerate(course["studyTexts"])),
         names=names,
         language=course["language"],
-        grade=_graded(course["grade"] or "", course["gradeBand"]),
+        school_year=school_year(course["grade"], course["gradeBand"]),
         whole=course,
     )
-
-
-def _graded(grade: str, grade_band: str) -> str:
-    """The text that names the school year: ``grade`` when a number stands there, else ``gradeBand``."""
-    return grade if first_number(grade) is not None else grade_band
 
 
 def _sound(

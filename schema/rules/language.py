@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import textstat
 
+from schema.markers import MARKER, OPENING
 from schema.problem import Problem
 from schema.rules.draft import Draft, Limits, finding, key_text
-from schema.wording import BLANK, first_number
+from schema.wording import BLANK
 
 #: Readability of less text than this says little (words).
 ENOUGH_WORDS = 100
 #: From this many syllables on a word is hard.
 HARD_SYLLABLES = 4
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_MARKER = re.compile(r"\[SECTION:[^\]\n]{0,200}\]|\[IMAGE:[^\]]{0,1000}\]")
 
 
 def check_language(draft: Draft, limits: Limits) -> Iterator[Problem]:
@@ -40,7 +40,7 @@ def _all_texts(draft: Draft) -> Iterator[tuple[str, str]]:
         yield from ((f"{path}.wrongExplanations", words) for words in item.get("wrongExplanations", {}).values())
     for place, text in draft.texts:
         yield f"studyTexts.{place}.title", text["title"]
-        yield f"studyTexts.{place}.content", re.sub(r"\[(?:SECTION|IMAGE):", " ", text["content"])
+        yield f"studyTexts.{place}.content", OPENING.sub(" ", text["content"])
     for place, topic in enumerate(draft.whole["topics"] if draft.whole else []):
         for number, lesson in enumerate(topic["lessons"]):
             yield f"topics.{place}.lessons.{number}.title", lesson["title"]
@@ -87,7 +87,7 @@ def _forms(word: str) -> set[str]:
 
 
 def _check_reading_level(draft: Draft, highest: float | None) -> Iterator[Problem]:
-    grade = first_number(draft.grade)
+    grade = draft.school_year
     stems = [item["text"].replace(BLANK, key_text(item) or "") for _, item in draft.items]
     # Sums are not sentences: only stems of at least three words count.
     sentences = [stem.rstrip(" .") + "." for stem in stems if len(_WORD.findall(stem)) >= 3]
@@ -114,7 +114,7 @@ def plain_sentences(content: str) -> str:
     """The sentences of a Markdown text: no code, tables, headings, markers and link addresses; each entry of a list
     is a sentence of its own."""
     text = re.sub(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", "", content, flags=re.DOTALL | re.MULTILINE)
-    text = _MARKER.sub("\n\n", text)
+    text = MARKER.sub("\n\n", text)
     text = re.sub(r"!?\[([^\]\n]{0,300})\]\([^)\n]{0,2000}\)", r"\1", text)
     lines: list[str] = []
     for line in text.split("\n"):

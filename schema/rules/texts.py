@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from schema.markers import IMAGE, SECTION
 from schema.problem import Problem
 from schema.rules.draft import Draft, finding
 from schema.rules.placeholder import is_placeholder
-
-_SECTION = re.compile(r"\[SECTION:[ \t]*([^\]\n]{0,200})\]")
-_IMAGE = re.compile(r"\[IMAGE:[^\]]{0,1000}\]")
 
 
 def check_texts(draft: Draft) -> Iterator[Problem]:
@@ -30,8 +27,8 @@ def check_texts(draft: Draft) -> Iterator[Problem]:
 def _check_study_text(path: str, title: str, content: str) -> Iterator[Problem]:
     if is_placeholder(title):
         yield finding(f"{path}.title", "unfilled_text", "The title is only a placeholder. Write a proper one.")
-    parts = _SECTION.split(content)  # words before, title, words, title, words ...
-    if all(_is_unfilled(_IMAGE.sub("", part)) for part in parts[::2]):
+    parts = SECTION.split(content)  # words before, title, words, title, words ...
+    if all(_is_unfilled(IMAGE.sub("", part)) for part in parts[::2]):
         yield finding(f"{path}.content", "unfilled_content", f"The study text {title!r} has no content yet. Write it.")
         return
     for section, words in zip(parts[1::2], parts[2::2], strict=True):

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schema.settings import ModelSettings
 from tasks.clients.connection import one_call
+from tasks.clients.gate import Gate, estimated_tokens
 from tasks.clients.record import Recorder
 from tasks.clients.translate import Unreadable
 
@@ -29,37 +30,42 @@ _SENDS_PICTURES = ("gpt-image", "chatgpt-image")
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG without metadata; sides in pixels; ``alt`` says what it shows to who can't see it."""
+    """A PNG without metadata; sides in pixels."""
 
     png: bytes
     width: int
     height: int
-    alt: str
 
 
 class ImageClient:
     """``images.generate`` of any compatible endpoint."""
 
-    def __init__(self, settings: ModelSettings, record: Recorder) -> None:
+    def __init__(self, settings: ModelSettings, record: Recorder, gate: Gate) -> None:
         self._settings = settings
         self._record = record
+        self._gate = gate
 
-    async def make(self, prompt: str, alt: str) -> Picture:
+    async def make(self, prompt: str) -> Picture:
         """One picture of what ``prompt`` says.
 
         Raises ``ModelNotConfigured``, ``Permanent`` or ``Transient`` with the codes of ``translate.translated``.
         """
         model = self._settings.image_model
         told: dict[str, Any] = {} if model.startswith(_SENDS_PICTURES) else {"response_format": "b64_json"}
-        async with one_call(self._settings, self._record, purpose="picture", prompt_version="", model=model) as (
-            client,
-            usage,
-        ):
+        async with one_call(
+            self._settings,
+            self._record,
+            self._gate,
+            purpose="picture",
+            prompt_version="",
+            model=model,
+            tokens=estimated_tokens(prompt),
+        ) as (client, usage):
             answer: Any = await client.images.generate(model=model, prompt=prompt, size=SIZE, n=1, **told)
             spent = getattr(answer, "usage", None)
             usage.input_tokens = getattr(spent, "input_tokens", None)
             usage.output_tokens = getattr(spent, "output_tokens", None)
-            return await asyncio.to_thread(clean_picture, _bytes(answer), alt)
+            return await asyncio.to_thread(clean_picture, _bytes(answer))
 
 
 def _bytes(answer: Any) -> bytes:
@@ -76,7 +82,7 @@ def _bytes(answer: Any) -> bytes:
         raise Unreadable("The model endpoint's picture is not base64.") from None
 
 
-def clean_picture(raw: bytes, alt: str) -> Picture:
+def clean_picture(raw: bytes) -> Picture:
     """The picture in ``raw`` (PNG, JPEG or WebP), upright, at most ``MAX_SIDE`` pixels wide and high, as a PNG with
     nothing but pixels. Raises ``Transient`` (``model_answer_unreadable``) when ``raw`` is no such picture."""
     try:
@@ -92,4 +98,4 @@ def clean_picture(raw: bytes, alt: str) -> Picture:
     bare.paste(pixels)
     kept = io.BytesIO()
     bare.save(kept, "PNG", optimize=False)
-    return Picture(kept.getvalue(), bare.width, bare.height, alt)
+    return Picture(kept.getvalue(), bare.width, bare.height)

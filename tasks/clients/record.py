@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from schema.errors import CoursewrightError
 from tasks.clients.prices import cost_usd
@@ -24,10 +24,21 @@ _OUTCOMES: dict[str, Outcome] = {
 }
 
 
+@dataclass
+class Conversation:
+    """What was said in one call to a text model. ``answer`` is the JSON value that was read, the bare text where that
+    could not be read or has another shape, and none when no text came."""
+
+    system: str
+    user: str
+    answer: Any = None
+
+
 @dataclass(frozen=True)
 class CallRecord:
     """``seconds`` is the call alone, without waiting for a free place. Tokens are none when the other side did not
-    say; ``cost_usd`` is none when tokens or price are unknown. ``error_code`` is none for ok and abandoned."""
+    say; ``cost_usd`` is none when tokens or price are unknown. ``error_code`` is none for ok and abandoned;
+    ``conversation`` is none for pictures."""
 
     purpose: str
     prompt_version: str
@@ -38,6 +49,7 @@ class CallRecord:
     outcome: Outcome
     error_code: str | None
     cost_usd: float | None
+    conversation: Conversation | None = None
 
 
 #: Called on the model loop's thread once per HTTP call: it must return at once (append to a list, no I/O).
@@ -50,11 +62,14 @@ class Usage:
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    conversation: Conversation | None = None
 
 
 @contextmanager
-def recorded(record: Recorder, *, purpose: str, prompt_version: str, model: str) -> Iterator[Usage]:
-    """Records the call made inside, however it ends."""
+def recorded(
+    record: Recorder, *, purpose: str, prompt_version: str, model: str, base_url: str | None
+) -> Iterator[Usage]:
+    """Records the call made inside, to the endpoint ``base_url`` (none: the vendor's own), however it ends."""
     usage = Usage()
     began = time.monotonic()
     outcome: Outcome = "failed"
@@ -79,6 +94,7 @@ def recorded(record: Recorder, *, purpose: str, prompt_version: str, model: str)
                 seconds=time.monotonic() - began,
                 outcome=outcome,
                 error_code=error_code,
-                cost_usd=cost_usd(model, usage.input_tokens, usage.output_tokens),
+                cost_usd=cost_usd(model, base_url, usage.input_tokens, usage.output_tokens),
+                conversation=usage.conversation,
             )
         )

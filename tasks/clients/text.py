@@ -12,7 +12,8 @@ from schema.reading import Unreadable as UnreadableText
 from schema.reading import read_json
 from schema.settings import ModelSettings
 from tasks.clients.connection import one_call
-from tasks.clients.record import Recorder, Usage
+from tasks.clients.gate import Gate, estimated_tokens
+from tasks.clients.record import Conversation, Recorder, Usage
 from tasks.clients.translate import Unreadable, refused
 
 #: How often one question is put before its answer counts as unreadable.
@@ -38,9 +39,10 @@ class Ask:
 class TextClient:
     """Chat Completions with a strict JSON schema, which every compatible server honours."""
 
-    def __init__(self, settings: ModelSettings, record: Recorder) -> None:
+    def __init__(self, settings: ModelSettings, record: Recorder, gate: Gate) -> None:
         self._settings = settings
         self._record = record
+        self._gate = gate
 
     async def complete(self, ask: Ask) -> Any:
         """The answer, read and of the asked shape. An answer that is unreadable, truncated or of another shape is
@@ -60,13 +62,21 @@ class TextClient:
     async def _once(self, ask: Ask, complaint: str) -> Any:
         model = self._settings.text_model
         again = f"\n\nYour last answer could not be used. {complaint} Answer again, completely." if complaint else ""
+        said = Conversation(ask.system, ask.user + again)
         wanted: dict[str, Any] = {} if ask.temperature is None else {"temperature": ask.temperature}
         async with one_call(
-            self._settings, self._record, purpose=ask.purpose, prompt_version=ask.prompt_version, model=model
+            self._settings,
+            self._record,
+            self._gate,
+            purpose=ask.purpose,
+            prompt_version=ask.prompt_version,
+            model=model,
+            tokens=estimated_tokens(said.system, said.user),
         ) as (client, usage):
+            usage.conversation = said
             answer: Any = await client.chat.completions.create(
                 model=model,
-                messages=[{"role": "system", "content": ask.system}, {"role": "user", "content": ask.user + again}],
+                messages=[{"role": "system", "content": said.system}, {"role": "user", "content": said.user}],
                 response_format={
                     "type": "json_schema",
                     "json_schema": {"name": ask.schema_name, "schema": ask.schema, "strict": True},
@@ -74,7 +84,9 @@ class TextClient:
                 **wanted,
             )
             _note_usage(answer, usage)
-            return _checked(_content(answer, model), ask.schema)
+            said.answer = _content(answer, model)
+            said.answer = _checked(said.answer, ask.schema)
+            return said.answer
 
 
 def _note_usage(answer: Any, usage: Usage) -> None:

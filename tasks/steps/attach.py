@@ -7,12 +7,12 @@ because a picture counts as made only when readers can see it.
 from __future__ import annotations
 
 import copy
-import re
 from typing import Any, cast
 
 from schema.course import Course
 from schema.errors import Permanent
 from schema.events import Event
+from schema.markers import place_of
 from storage import catalog, documents, events, moves, organizations
 from storage.catalog import Listing
 from storage.db import Transaction
@@ -73,18 +73,18 @@ def run(work: Work) -> Outcome:
 def has_picture(course: Course, target: dict[str, Any]) -> bool:
     """Whether the target's marker is gone because a picture of the same thing stands in its text already."""
     texts = [text["content"] for text in course["studyTexts"] if text["id"] == target["id"]]
-    marker = re.compile(r"\[IMAGE:\s*" + re.escape(target["marker"]) + r"\s*\]")
-    return any(not marker.search(text) and f"![{target['marker']}](" in text for text in texts)
+    place = place_of(target["marker"])
+    return any(not place.search(text) and f"![{target['marker']}](" in text for text in texts)
 
 
 def with_picture(course: Course, target: dict[str, Any], path: str) -> Course:
     """A copy of the course in which the target's marker is the picture. Raises ``Permanent`` (``target_gone``) when
     the text or the marker isn't there any more."""
     changed = copy.deepcopy(course)
-    marker = re.compile(r"\[IMAGE:\s*" + re.escape(target["marker"]) + r"\s*\]")
+    place = place_of(target["marker"])
     for text in changed["studyTexts"]:
         if text["id"] == target["id"]:
-            text["content"], found = marker.subn(lambda _: f"![{target['marker']}]({path})", text["content"], count=1)
+            text["content"], found = place.subn(lambda _: f"![{target['marker']}]({path})", text["content"], count=1)
             if found:
                 return changed
     raise Permanent("The place for this picture is no longer in the course.", code="target_gone")

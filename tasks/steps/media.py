@@ -6,7 +6,7 @@ from typing import Any
 
 from schema.clock import new_id
 from schema.events import Event
-from schema.pack import image_markers
+from schema.markers import image_markers
 from storage import jobs
 from storage.db import Transaction
 from storage.jobs import NewRow

@@ -56,7 +56,7 @@ def run(work: Work) -> Outcome:
 def _made(work: Work) -> tuple[bytes, int, int, str]:
     shows = work.payload["prompt"]
     if work.deps.settings.model.configured:
-        made = work.ask(work.deps.images.make(shows, shows))
+        made = work.ask(work.deps.images.make(shows))
         return made.png, made.width, made.height, "model"
     diagram = _diagram(work.payload.get("packId"), shows)
     if diagram is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from schema.course import Item, StudyText
 from schema.errors import Transient
 from schema.job import CourseRequest
+from schema.markers import MEANT_AS_MARKER, image_marker, section_marker
 from schema.problem import Problem
 from schema.skeleton import Skeleton, TextSlot, levels_over
 from tasks.prompts import fenced_notes, prompt
@@ -23,7 +24,6 @@ MOST_PICTURES = 2
 LONGEST_CONTENT = 50_000
 _PROMPTS = ("plan", "items", "items_numeric", "study_text", "repair", "verify")
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
-_MARKER = re.compile(r"\[(?:SECTION|IMAGE)\b[^\]\n]*\]", re.IGNORECASE)
 _PICTURES_RULE = (
     '- "picture" of a section says in one sentence what a picture for it shows: only things that can be drawn, no '
     "words or numbers in the picture. Give one for the section or two that gain most from it, and an empty text "
@@ -136,12 +136,12 @@ def written_content(sections: Sequence[dict[str, str]]) -> str:
     pictures = 0
     for section in sections:
         title = taken(re.sub(r"[\[\]\n]", " ", section["title"]), 120)
-        body = taken(_HEADING.sub("", _MARKER.sub("", section["body"])))
+        body = taken(_HEADING.sub("", MEANT_AS_MARKER.sub("", section["body"])))
         if not title or not body:
             continue
-        parts += [f"[SECTION:{title}]", body]
+        parts += [section_marker(title), body]
         picture = taken(re.sub(r"[\[\]\n]", " ", section.get("picture", "")), 500)
         if picture and pictures < MOST_PICTURES:
-            parts.append(f"[IMAGE: {picture}]")
+            parts.append(image_marker(picture))
             pictures += 1
     return "\n\n".join(parts)

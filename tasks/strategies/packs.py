@@ -5,18 +5,12 @@ from __future__ import annotations
 import random
 
 from schema.course import Item, StudyText
+from schema.grades import school_year
 from schema.job import CourseRequest
 from schema.normalize import placed_options
 from schema.pack import Pack, PackTemplate, fold, wrong_answers
 from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
-from schema.wording import first_number
-
-
-def grade_of(request: CourseRequest) -> int | None:
-    """The school year a request is for: the first number in ``grade``, else in ``gradeBand``."""
-    number = first_number(request.get("grade", ""))
-    return number if number is not None else first_number(request["gradeBand"])
 
 
 def serves(pack: Pack, request: CourseRequest) -> bool:
@@ -25,8 +19,8 @@ def serves(pack: Pack, request: CourseRequest) -> bool:
         return False
     if fold(request["subject"]) not in {fold(name) for name in (pack["topic"], *pack["aliases"])}:
         return False
-    grade = grade_of(request)
-    return grade is None or pack["grades"]["lowest"] <= grade <= pack["grades"]["highest"]
+    year = school_year(request.get("grade"), request["gradeBand"])
+    return year is None or pack["grades"]["lowest"] <= year <= pack["grades"]["highest"]
 
 
 def find_pack(packs: tuple[Pack, ...], request: CourseRequest) -> Pack | None:

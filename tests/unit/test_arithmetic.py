@@ -24,7 +24,6 @@ from tasks.strategies.arithmetic.slips import wrong_answers
 from tasks.strategies.arithmetic.sums import Sum, sum_of
 from tasks.strategies.arithmetic.words import SCENES, told
 from tasks.strategies.arithmetic.working import hint, working
-from tasks.strategies.grades import school_year
 
 ALL = ["+", "-", "*", "/"]
 GRADES = ["K", *(str(grade) for grade in range(1, 13))]
@@ -148,22 +147,6 @@ def test_only_what_can_be_kept_is_served() -> None:
     assert not arithmetic.serves(request_for("adding negative numbers", "4"))
     assert arithmetic.serves(request_for("adding negative numbers", "7"))
     assert not arithmetic.serves(request_for("1-digit subtraction with borrowing"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "year"),
-    [
-        ({"grade": "Grade 4"}, 4),
-        ({"grade": "K"}, 0),
-        ({"grade": "Kindergarten"}, 0),
-        ({"gradeBand": "K-2"}, 0),
-        ({"gradeBand": "Grades 3-5"}, 3),
-        ({"grade": "everyone", "gradeBand": "6-8"}, 6),
-        ({}, None),
-    ],
-)
-def test_the_school_year_is_the_first_one_named(changes: dict[str, str], year: int | None) -> None:
-    assert school_year(request_for("addition", changes.pop("grade", None), **changes)) == year
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from schema.course import Course
 from schema.errors import Permanent
-from schema.pack import image_markers
+from schema.markers import image_markers
 from tasks.packs import shelf
 from tasks.steps.attach import with_picture
 from tests.factories import course, study_text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schema.errors import Invalid
-from schema.pack import check_pack, fold, image_markers, load_pack, wrong_answers
+from schema.pack import check_pack, fold, load_pack, wrong_answers
 
 COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "brown", "grey", "black", "white", "pink", "gold")
 
@@ -252,11 +252,6 @@ class TestWrongAnswers:
 def test_folding_leaves_letters_and_digits(text: str, folded: str) -> None:
     assert fold(text) == folded
     assert fold(folded) == folded
-
-
-def test_markers_are_read_in_order_without_the_spaces_around() -> None:
-    content = "[IMAGE: a leaf]\n[SECTION:One]\ntext [IMAGE:  a\nroot ] and [IMAGE:] and [image: no]"
-    assert image_markers(content) == ["a leaf", "a\nroot"]
 
 
 def test_reading_a_pack_changes_nothing_in_what_was_given() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from schema.course import Course
 from schema.job import CourseRequest, load_new_job
+from schema.markers import image_markers
 from schema.normalize import normalize_course
-from schema.pack import Pack, image_markers, wrong_answers
+from schema.pack import Pack, wrong_answers
 from schema.problem import Problem
 from schema.rules import check
 from schema.skeleton import Skeleton

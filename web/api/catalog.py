@@ -41,7 +41,7 @@ def _changes(catalog_id: UUID) -> Response:
 
 
 @blueprint.get("")
-@describe("Read the catalog, whole and current.", {200: (CatalogSchema, "Every course in it.")})
+@describe("Read the catalog, whole and current.", {200: (CatalogSchema, "Every course in it.")}, tagged=True)
 def show() -> Response:
     return _whole(who().organization_id)
 
@@ -58,7 +58,7 @@ def changes() -> Response:
 
 
 @public.get("")
-@describe("Read the public catalog.", {200: (CatalogSchema, "Every public course.")})
+@describe("Read the public catalog.", {200: (CatalogSchema, "Every public course.")}, tagged=True)
 def show_public() -> Response:
     return _whole(PUBLIC)
 

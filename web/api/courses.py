@@ -8,10 +8,11 @@ from typing import Any, get_args
 from flask import Blueprint, Response, jsonify, request
 from marshmallow import fields
 
+from schema.catalog import ListedCourseSchema
 from schema.clock import iso
 from schema.course import CourseSchema, Visibility
 from schema.errors import FieldError, Invalid, NotFound
-from schema.fields import Flag, StrictSchema, Text, Whole
+from schema.fields import StrictSchema, Text, Whole
 from schema.job import COURSE_ID
 from storage import courses, documents
 from storage.documents import Revision
@@ -30,22 +31,11 @@ class CourseAnswerSchema(StrictSchema):
     updatedAt = fields.DateTime(required=True)
 
 
-class CourseSummarySchema(StrictSchema):
-    id = Text()
-    title = Text()
-    description = Text()
-    subject = Text()
-    gradeBand = Text()
+class CourseSummarySchema(ListedCourseSchema):
     grade = Text(allow_none=True)
-    language = Text()
     visibility = Text()
-    tags = fields.List(Text())
-    itemCount = Whole()
-    hasStudyTexts = Flag()
-    contentVersion = Text()
     revision = Whole()
     catalogVersion = Whole()
-    updatedAt = fields.DateTime()
 
 
 class CourseListSchema(StrictSchema):
@@ -100,7 +90,7 @@ def index() -> Response:
 
 
 @blueprint.get("/<course_id>")
-@describe("Read a course.", {200: (CourseAnswerSchema, "Its current revision.")}, problems=(404,))
+@describe("Read a course.", {200: (CourseAnswerSchema, "Its current revision.")}, problems=(404,), tagged=True)
 def show(course_id: str) -> Response:
     found = current_course(course_id)
     body = {"course": found.content, "revision": found.revision, "updatedAt": iso(found.created_at)}

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 
 from schema.course import Item, Objective, StudyText, Variant
+from schema.grades import school_year
 from schema.job import CourseRequest
 from schema.problem import Problem
 from schema.skeleton import Skeleton, Slot, TextSlot, levels_over
@@ -20,7 +21,6 @@ from tasks.strategies.arithmetic.subjects import Scope, scope_of
 from tasks.strategies.arithmetic.sums import Op, Sum, sum_of
 from tasks.strategies.arithmetic.texts import PARTS, example, lesson, text_id, title_of
 from tasks.strategies.arithmetic.words import Storyteller, tellable
-from tasks.strategies.grades import school_year
 
 #: From this school year on, a third of the items are word problems.
 FIRST_YEAR_WITH_STORIES = 2
@@ -108,7 +108,7 @@ def _scope(request: CourseRequest) -> Scope:
 
 def _year(scope: Scope, request: CourseRequest) -> int:
     """The school year of a request: from its grade, else from its subject, else the usual one."""
-    year = school_year(request)
+    year = school_year(request.get("grade"), request["gradeBand"], kindergarten=True)
     if year is None:
         year = scope.year
     return USUAL_YEAR if year is None else year

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from schema.settings import Settings, settings
+from schema.clock import short_code
+from schema.settings import ModelLimits, Settings, settings
 from storage.bus import Bus
 from storage.db import Database, make_engine
 from storage.objects import ObjectStore
@@ -18,6 +20,7 @@ from storage.queue import Sending
 from tasks.watch import Watcher
 
 if TYPE_CHECKING:  # importing these costs half a second and is only needed where a model is
+    from tasks.clients.gate import Gate
     from tasks.clients.images import ImageClient
     from tasks.clients.text import TextClient
 
@@ -31,11 +34,14 @@ class Deps:
     bus: Bus
     objects: ObjectStore
     send: Callable[[Sending], None]
-    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    #: A random number from 0 to 1, for waits that must not all end together.
+    luck: Callable[[], float] = random.random
+    #: Who writes, as leases name it. Never the name of an earlier process: a restarted container keeps host and pid.
+    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{short_code()}")
 
     @cached_property
     def watcher(self) -> Watcher:
-        return Watcher(self.db, self.settings.jobs.heartbeat_seconds)
+        return Watcher(self.db, self.settings.jobs.heartbeat_seconds, self.holder)
 
     @cached_property
     def writers(self) -> ThreadPoolExecutor:
@@ -47,16 +53,30 @@ class Deps:
         from tasks.clients.text import TextClient  # noqa: PLC0415
         from tasks.work import note_call  # noqa: PLC0415
 
-        return TextClient(self.settings.model, note_call)
+        return TextClient(self.settings.model, note_call, self.gate)
 
     @cached_property
     def images(self) -> ImageClient:
         from tasks.clients.images import ImageClient  # noqa: PLC0415
         from tasks.work import note_call  # noqa: PLC0415
 
-        return ImageClient(self.settings.model, note_call)
+        return ImageClient(self.settings.model, note_call, self.gate)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """What every call of this process to a model must pass. Redis is asked only where a limit a minute is set."""
+        from storage.allowances import Allowances  # noqa: PLC0415
+        from tasks.clients.gate import Gate  # noqa: PLC0415
+        from tasks.work import held_now  # noqa: PLC0415
+
+        model = self.settings.model
+        limited = model.limits != ModelLimits()
+        allowances = Allowances(self.settings.redis_url, model.limits) if limited else None
+        return Gate(self.db, model, held_now, allowances, self.luck)
 
     def close(self) -> None:
+        if "gate" in self.__dict__:
+            self.gate.close()
         self.db.dispose()
         self.bus.close()
 

@@ -24,7 +24,7 @@ from storage.leases import Lease
 log = structlog.get_logger(__name__)
 
 #: How often, in seconds, running jobs are looked at: a cancel is seen within this time.
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.4
 #: How long, in seconds, a step that was told to stop may go on before it counts as hanging: longer than its last
 #: request to a store that doesn't answer takes.
 HANGS_AFTER = 60.0

@@ -7,6 +7,7 @@ job is stopped, ``Stopped`` ends the step wherever it is.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -18,8 +19,10 @@ from uuid import UUID
 from schema.events import Event
 from storage import calls, steps
 from storage.db import Transaction
-from storage.steps import Claimed, Lease, Topic
+from storage.leases import Lease
+from storage.steps import Claimed, Topic
 from tasks.pipeline import Pipeline
+from tasks.transcripts import keep_transcript
 from tasks.watch import Held
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ class Work:
     claimed: Claimed
     checkpoints: dict[tuple[str, str], Any]
     calls: list[Future[None]] = field(default_factory=list)
+    #: Counts the conversations of this step.
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def lease(self) -> Lease:
@@ -102,6 +107,7 @@ class Work:
     def tell(self, fraction: float, message: str, events: Sequence[Event] = (), topic: Topic | None = None) -> None:
         """Tell progress within this step (``fraction`` 0 to 1), as ``step_progress`` when no events are given."""
         self.check()
+        self.held.move()
         progress = self.pipeline.at(self.step, fraction)
         told = list(events) or [Event("step_progress", self._place(message, progress))]
         if not steps.tell(self.deps.db, self.lease, told, progress=progress, message=message, topic=topic):
@@ -112,6 +118,7 @@ class Work:
         self, part: str, result: Any, seconds: float, fraction: float, message: str, event: Event, topic: Topic
     ) -> None:
         """Keep a finished part as a checkpoint of its own, together with the event that says so."""
+        self.held.move()
         kept = (self.step, part, result, seconds)
         progress = self.pipeline.at(self.step, fraction)
         if not steps.tell(
@@ -161,9 +168,17 @@ class Work:
 _current: ContextVar[Work] = ContextVar("work")
 
 
+def held_now() -> Held | None:
+    """What is held of the job for which the calling coroutine works; none when it works for no job."""
+    work = _current.get(None)
+    return work.held if work else None
+
+
 def note_call(record: CallRecord) -> None:
-    """Write down a model call for the job at work. The clients call this from the event loop, so it only queues."""
+    """Write down a model call for the job at work: its row, and for operators what was said. The clients call this from
+    the event loop, so it only queues."""
     work = _current.get()
+    work.held.move()
     work.calls.append(
         work.deps.writers.submit(
             calls.record,
@@ -185,6 +200,7 @@ def note_call(record: CallRecord) -> None:
             },
         )
     )
+    keep_transcript(work, record)
 
 
 def clock() -> float:

@@ -1,4 +1,4 @@
-"""One connection per process and endpoint: a client of the openai library and a gate that bounds its calls in flight.
+"""One connection per process and endpoint: a client of the openai library and so many places for its calls in flight.
 
 Text and pictures share it, and so do all jobs, because the endpoint counts them together.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from schema.errors import ModelNotConfigured
 from schema.settings import ModelSettings
+from tasks.clients.gate import Gate
 from tasks.clients.record import Recorder, Usage, recorded
 from tasks.clients.translate import translated
 
@@ -30,7 +31,7 @@ _Endpoint = tuple[str | None, str | None, float, int]
 @dataclass(frozen=True)
 class Connection:
     client: AsyncOpenAI
-    gate: asyncio.Semaphore
+    places: asyncio.Semaphore
 
 
 # Sockets and semaphores belong to the loop they were made on, and die with it.
@@ -60,18 +61,22 @@ def connection(settings: ModelSettings) -> Connection:
 
 @asynccontextmanager
 async def one_call(
-    settings: ModelSettings, record: Recorder, *, purpose: str, prompt_version: str, model: str
+    settings: ModelSettings, record: Recorder, gate: Gate, *, purpose: str, prompt_version: str, model: str, tokens: int
 ) -> AsyncIterator[tuple[AsyncOpenAI, Usage]]:
-    """Everything around one HTTP call: a place at the gate, the time limit, our errors, and its record.
+    """Everything around one HTTP call: leave to make it, the time limit, our errors, and its record.
 
-    ``timeout_seconds`` bounds the whole call; the library's own limit starts anew with every byte.
+    ``tokens`` is about how many the prompt has. ``timeout_seconds`` bounds the whole call; the library's own limit
+    starts anew with every byte.
     """
     here = connection(settings)
-    async with here.gate:
+    async with gate.through(model, tokens, here.places) as passage:
         with (
-            recorded(record, purpose=purpose, prompt_version=prompt_version, model=model) as usage,
+            recorded(
+                record, purpose=purpose, prompt_version=prompt_version, model=model, base_url=settings.base_url
+            ) as usage,
             translated(model, settings.timeout_seconds),
         ):
+            passage.usage = usage
             async with asyncio.timeout(settings.timeout_seconds):
                 yield here.client, usage
 

@@ -102,8 +102,7 @@ class Door(BaseHTTPRequestHandler):
         try:
             self._answer(call, fault, shape)
         except (BrokenPipeError, ConnectionResetError):
-            call.hungUp = True
-            self.close_connection = True
+            self._hung_up(call)
         finally:
             self._ours.end(call)
 
@@ -182,10 +181,13 @@ class Door(BaseHTTPRequestHandler):
         while (left := until - time.monotonic()) > 0 and not self._ours.closing.is_set():
             readable, _, _ = select.select([self.connection], [], [], min(left, 0.05))
             if readable and self.connection.recv(1, socket.MSG_PEEK) == b"":
-                call.hungUp = True
-                self.close_connection = True
+                self._hung_up(call)
                 return True
         return self._ours.closing.is_set()
+
+    def _hung_up(self, call: Call) -> None:
+        call.hungUp, call.hungUpAt = True, time.time()
+        self.close_connection = True
 
     def _json(self, status: int, value: Any, more: dict[str, str] | None = None) -> None:
         self._send(status, json.dumps(value).encode(), "application/json", more)

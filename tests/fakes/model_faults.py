@@ -48,7 +48,7 @@ class Fault:
 @dataclass
 class Call:
     """One call as the server saw it. ``at`` is Unix time; ``seconds`` is none while it goes on; ``inFlight`` counts
-    the calls going on when it came, itself included."""
+    the calls going on when it came, itself included; ``hungUpAt`` is when the client was seen to have closed."""
 
     number: int
     at: float
@@ -64,6 +64,7 @@ class Call:
     status: int | None = None
     seconds: float | None = None
     hungUp: bool = False
+    hungUpAt: float | None = None
     body: dict[str, Any] = field(default_factory=dict)
 
 

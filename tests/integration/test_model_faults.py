@@ -17,7 +17,7 @@ from tasks.deps import Deps
 from tasks.step import Delivery, deliver
 from tests.conftest import eventually, make_deps, with_jobs
 from tests.fakes.model_server import ModelServer
-from tests.integration.stage import job, make_due, rows, start, told, types
+from tests.integration.stage import job, lift_brakes, make_due, rows, start, told, types
 from tests.integration.test_course_job import FISH, course_of, debug
 
 pytestmark = pytest.mark.usefixtures("empty_store")
@@ -69,6 +69,7 @@ def test_a_model_that_asks_to_wait_is_waited_for_exactly_as_long(
     assert once.run_due(model_deps).turns == 0
     assert len(model.calls()) == 1
     make_due(model_deps, job_id)
+    lift_brakes(model_deps)
     once.run_due(model_deps)
     assert job(model_deps, job_id).status == "done"
 

@@ -16,20 +16,28 @@ from schema.errors import (
     NotFound,
     Permanent,
     SettingsError,
-    TooLarge,
     Transient,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
-from tasks.retry import BASE_SECONDS, LONGEST_ASKED_SECONDS, LONGEST_SECONDS, Again, GiveUp, decide
+from tasks.retry import (
+    BASE_SECONDS,
+    BRAKED,
+    BRAKED_SPREAD_SECONDS,
+    LONGEST_ASKED_SECONDS,
+    LONGEST_SECONDS,
+    Again,
+    GiveUp,
+    decide,
+)
 from tests.unit.strategies import SETTINGS
 
 luck = st.floats(0, 1)
 retries = st.integers(0, 100)
 hopeful = st.sampled_from([Transient("x"), Unavailable("x"), Transient("x", code="model_timeout")])
 hopeless = [
-    *(kind("x") for kind in (BadRequest, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, SettingsError)),
+    *(kind("x") for kind in (BadRequest, Unauthenticated, Forbidden, NotFound, Conflict, SettingsError)),
     *(kind("x") for kind in (Permanent, ValidationFailed, ModelNotConfigured, CoursewrightError)),
     Invalid([]),
 ]
@@ -81,6 +89,24 @@ def test_whatever_the_other_side_asks_the_wait_can_be_kept(asked: float, used: i
     decision = decide(Transient("x", retry_after=asked), used, 101, drawn)
     assert isinstance(decision, Again)
     assert 0 <= decision.seconds <= LONGEST_ASKED_SECONDS
+
+
+@SETTINGS
+@given(st.none() | st.floats(), retries, retries, luck)
+def test_a_wait_at_the_brake_is_no_retry_and_ends_a_little_after_the_moment(
+    asked: float | None, used: int, allowed: int, drawn: float
+) -> None:
+    decision = decide(Transient("x", code=BRAKED, retry_after=asked), used, allowed, drawn)
+    assert isinstance(decision, Again)
+    assert decision.counted is False
+    moment = 0 if asked is None or not asked > 0 else min(asked, LONGEST_ASKED_SECONDS)
+    assert moment <= decision.seconds <= moment + BRAKED_SPREAD_SECONDS
+
+
+def test_those_that_wait_for_one_moment_do_not_come_back_together() -> None:
+    error = Transient("x", code=BRAKED, retry_after=30)
+    waits = {decide(error, 3, 3, number / 100) for number in range(100)}
+    assert len(waits) == 100
 
 
 @SETTINGS

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import structlog
 from minio import Minio
+from minio.commonconfig import ENABLED, Filter
 from minio.credentials.credentials import Credentials
+from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
+from minio.lifecycleconfig import AbortIncompleteMultipartUpload, Expiration, LifecycleConfig, Rule
 from minio.signer import sign_v4_s3
 from urllib3 import HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
@@ -24,8 +30,14 @@ from urllib3.exceptions import HTTPError
 from schema.errors import Transient
 from schema.settings import S3Settings
 
+log = structlog.get_logger(__name__)
+
+#: Files for operators lie under this prefix of the courses bucket.
+DEBUG = "debug/"
 _NUMBER = "x-amz-meta-number"
 _TRIES = 20
+#: The store's own rules, for what no sweep of ours sees or a system that is switched off. The sweep is exact.
+_UNFINISHED_DAYS, _DEBUG_DAYS = 7, 365
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,15 @@ class Stored:
 
     etag: str
     number: int
+    written_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object of a listing, and when it was last written by the store's clock."""
+
+    key: str
+    written_at: datetime
 
 
 class ObjectStore:
@@ -60,8 +81,34 @@ class ObjectStore:
             try:
                 if not self.client.bucket_exists(bucket):
                     self.client.make_bucket(bucket)
+                    self._set_rules(bucket)
             except (MinioException, HTTPError, OSError) as error:
                 raise _away(error) from error
+
+    def _set_rules(self, bucket: str) -> None:
+        """What the store shall let go of by itself. Only in a bucket made here: others have their owner's rules.
+
+        Debug files stay a year, longer than any sweep leaves them, because SeaweedFS stamps an object with its end
+        while it is written, and no later rule changes that."""
+        unfinished = AbortIncompleteMultipartUpload(days_after_initiation=_UNFINISHED_DAYS)
+        uploads = Rule(
+            ENABLED,
+            rule_filter=Filter(prefix=""),
+            rule_id="unfinished-uploads",
+            abort_incomplete_multipart_upload=unfinished,
+        )
+        expiration = Expiration(days=_DEBUG_DAYS)
+        debug = [Rule(ENABLED, rule_filter=Filter(prefix=DEBUG), rule_id="debug", expiration=expiration)]
+        debug = debug if bucket == self.settings.courses_bucket else []
+        # MinIO refuses a rule about unfinished uploads: it ends them by itself after a day.
+        for rules in filter(None, ([uploads, *debug], debug)):
+            try:
+                self.client.set_bucket_lifecycle(bucket, LifecycleConfig(rules))
+                return
+            except S3Error as error:
+                refused = error.code
+        # Some stores have no rules at all. Nothing depends on them.
+        log.info("store_takes_no_rules", bucket=bucket, reason=refused)
 
     def alive(self) -> bool:
         try:
@@ -110,7 +157,41 @@ class ObjectStore:
         except (MinioException, HTTPError, OSError) as error:
             raise _away(error) from error
         number = (found.metadata or {}).get(_NUMBER, "0")
-        return Stored(str(found.etag), int(number))
+        return Stored(str(found.etag), int(number), found.last_modified)
+
+    def list(self, bucket: str, after: str = "", limit: int = 1000) -> Sequence[Found]:
+        """Objects in the order of their keys, those after the given one. Empty when there is no such bucket."""
+        try:
+            listed = islice(self.client.list_objects(bucket, recursive=True, start_after=after or None), limit)
+            return [Found(str(one.object_name), one.last_modified) for one in listed if one.last_modified]
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                return []
+            raise _away(error) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise _away(error) from error
+
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete objects, at most 1,000 at once. One that isn't there is no error."""
+        try:
+            refused = list(self.client.remove_objects(bucket, [DeleteObject(key) for key in keys]))
+        except (MinioException, HTTPError, OSError) as error:
+            raise _away(error) from error
+        if refused:
+            raise Transient(
+                "The object store refused to delete something.",
+                code="store_away",
+                details={"count": len(refused), "reason": refused[0].code},
+            )
+
+    def clock(self) -> datetime:
+        """What time it is for the store: ages of objects are told by its clock, not by ours."""
+        try:
+            # Every answer carries the time, also the refusal of an unsigned request or a redirection of it.
+            answer = self._http.request("HEAD", self.settings.endpoint_url, redirect=False)
+        except (HTTPError, OSError) as error:
+            raise _away(error) from error
+        return parsedate_to_datetime(answer.headers["Date"])
 
     def put_current(self, bucket: str, key: str, body: bytes, number: int, cache_control: str) -> bool:
         """Bring a key up to ``number``: true when this call wrote it, false when it was there or newer already."""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from schema.clock import new_id
 from schema.errors import NotFound
 from storage import events, jobs, retention
 from tasks import once
@@ -13,7 +14,7 @@ from tasks.commands import Asker, cancel_job, retry_job, start_job
 from tasks.deps import Deps
 from tests.integration.stage import WATER, at_once, change, job, one, put_job, request, rows, start, together, types
 
-NOTHING = {"events": 0, "jobs": 0, "tombstones": 0}
+NOTHING = {"events": 0, "jobs": 0, "calls": 0, "tombstones": 0, "batches": 0}
 
 
 def purge(deps: Deps) -> dict[str, int]:
@@ -39,7 +40,7 @@ def ended(deps: Deps, asker: Asker, hours: float, status: str = "done", **more: 
 def test_events_go_first_then_the_job_and_a_tombstone_stays(deps: Deps, asker: Asker, status: str) -> None:
     fresh, week_old = ended(deps, asker, 100, status), ended(deps, asker, 200, status)
     month_old = ended(deps, asker, 800, status, course_id="sums")
-    assert purge(deps) == {"events": 2, "jobs": 1, "tombstones": 0}
+    assert purge(deps) == {**NOTHING, "events": 2, "jobs": 1}
     assert types(deps, fresh) == ["job_created"]
     org = asker.organization_id
     for job_id in (week_old, month_old):
@@ -59,7 +60,7 @@ def test_a_tombstone_is_forgotten_after_ninety_days(deps: Deps, asker: Asker) ->
     change(deps, "UPDATE jobs SET purged_at = purged_at - interval '89 days'")
     assert purge(deps) == NOTHING
     change(deps, "UPDATE jobs SET purged_at = purged_at - interval '2 days'")
-    assert purge(deps) == {"events": 0, "jobs": 0, "tombstones": 1}
+    assert purge(deps) == {**NOTHING, "tombstones": 1}
     assert rows(deps, "SELECT * FROM jobs WHERE id = :id", id=job_id) == []
 
 
@@ -153,3 +154,22 @@ def test_a_retry_and_a_purge_at_once_agree(deps: Deps, asker: Asker) -> None:
             assert isinstance(answers[1], NotFound)
             assert (row.status, payloads) == ("failed", 0)
         change(deps, "UPDATE jobs SET status = 'cancelled', due_at = NULL WHERE id = :id", id=job_id)
+
+
+def test_a_batch_goes_when_the_last_of_its_jobs_is_forgotten(deps: Deps, asker: Asker) -> None:
+    batch, empty, young = new_id(), new_id(), new_id()
+    for name, hours in ((batch, 800), (empty, 25), (young, 23)):
+        change(
+            deps,
+            """INSERT INTO batches (id, organization_id, total, created_at)
+            VALUES (:id, :org, 1, clock_timestamp() - make_interval(hours => :hours))""",
+            id=name,
+            org=asker.organization_id,
+            hours=hours,
+        )
+    ended(deps, asker, 800, batch_id=batch)
+    assert purge(deps) == {**NOTHING, "events": 1, "jobs": 1, "batches": 1}
+    assert {row.id for row in rows(deps, "SELECT id FROM batches")} == {batch, young}
+    change(deps, "UPDATE jobs SET purged_at = purged_at - interval '91 days'")
+    assert purge(deps) == {**NOTHING, "tombstones": 1, "batches": 1}
+    assert {row.id for row in rows(deps, "SELECT id FROM batches")} == {young}

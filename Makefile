@@ -10,14 +10,14 @@ help: ## What there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The stamp is written last: a .venv that was interrupted half way has none and is made anew.
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+$(STAMP): requirements.txt requirements-observability.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Coursewright needs Python 3.11 or newer; $$($(PYTHON) --version) is here. Set PYTHON=python3.11, say."; exit 2; }
 	@echo "Making $(VENV) (once; a minute or two)"
 	@rm -f $(STAMP); if [ ! -x $(VENV)/bin/pip ] || [ ! -e $(VENV)/.whole ]; then rm -rf $(VENV); \
 	  $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 2; }; fi
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt > $(VENV)/pip.log 2>&1 || \
-	  { echo "The packages could not be installed: $$(grep -v WARNING $(VENV)/pip.log | tail -n 1)"; \
+	  { echo "The packages could not be installed: $$(grep -m 1 ERROR $(VENV)/pip.log || tail -n 1 $(VENV)/pip.log)"; \
 	    echo "Is the network there, and room on the disk? The whole log is in $(VENV)/pip.log"; exit 2; }
 	@touch $(VENV)/.whole
 	@printf '#!/bin/sh\n# Made by make setup.\nexec "%s/$(VENV)/bin/python" -c "import sys; sys.path.insert(0, \\"%s\\"); sys.argv[0] = \\"coursewright\\"; from web.cli import main; main()" "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(VENV)/bin/coursewright
@@ -41,6 +41,9 @@ lint: setup ## ruff, mypy, import-linter
 test: lint ## Lint, and every tier of tests; starts whatever it needs
 	@$(VENV)/bin/python -m pytest
 
+chaos: setup ## Break everything for ten minutes under load, then check every promise; SEED= repeats a run
+	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
 bench: setup ## The engine beside a raw Celery chain and DBOS
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@$(VENV)/bin/python -m bench.engine
@@ -48,4 +51,4 @@ bench: setup ## The engine beside a raw Celery chain and DBOS
 clean: ## Remove .venv and everything that was run here
 	@rm -rf $(VENV) .coursewright .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo up lint test bench clean
+.PHONY: help setup demo up lint test chaos bench clean

@@ -11,6 +11,10 @@ from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
 from schema.errors import FieldError, Invalid
 
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+#: Turn the direction of what follows them, also of words that are somebody else's.
+_TURNING = "\u202a-\u202e\u2066-\u2069"
+_NOT_IN_LINES = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_TURNING}]")
+_NOT_IN_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNING}]")
 
 
 def snake(name: str) -> str:
@@ -29,6 +33,27 @@ class Text(fields.String):
         if _FORBIDDEN.search(value):
             raise self.make_error("unstorable")
         return value
+
+
+class Lines(Text):
+    """What a person writes over several lines: no control characters but tabs and line breaks, and none that turn the
+    direction of the text."""
+
+    default_error_messages = {"control": "Contains a control character other than tabs and line breaks."}
+    _refused = _NOT_IN_LINES
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if self._refused.search(text):
+            raise self.make_error("control")
+        return text
+
+
+class Line(Lines):
+    """What a person writes on one line, such as a title."""
+
+    default_error_messages = {"control": "Contains a line break, a tab or another control character."}
+    _refused = _NOT_IN_A_LINE
 
 
 class Whole(fields.Integer):

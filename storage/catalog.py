@@ -52,6 +52,10 @@ def _bump(tx: Transaction, catalog_id: UUID, organization_id: UUID, course_id: s
     return version
 
 
+_REVISED_AT = """SELECT created_at FROM document_revisions
+WHERE organization_id = :org AND kind = 'course' AND document_id = :id AND revision = :revision"""
+
+
 def list_course(tx: Transaction, listing: Listing) -> int:
     """Put a course's revision into its organization's catalog, and into the public one when it is public.
 
@@ -65,7 +69,8 @@ def list_course(tx: Transaction, listing: Listing) -> int:
     ).one_or_none()
     if before is not None and before.revision >= listing.revision:
         return int(before.catalog_version)
-    at = iso(tx.run("SELECT clock_timestamp()").scalar_one()) or ""
+    # Of the revision itself, so that the course and its entries name the same time.
+    at = iso(tx.run(_REVISED_AT, {"org": org, "id": course["id"], "revision": listing.revision}).scalar_one()) or ""
     entry = entry_of(course, content_path(course["id"], course["contentVersion"]), at)
     was_public = before is not None and before.visibility == "public"
     is_public = course["visibility"] == "public"
@@ -216,3 +221,15 @@ def give_back(db: Database, catalog_ids: list[UUID]) -> None:
     """Let the next publisher in at once, because this one could not write."""
     with db.statement() as tx:
         tx.run("UPDATE catalogs SET claimed_until = NULL WHERE id = ANY(:ids)", {"ids": catalog_ids})
+
+
+def with_file(db: Database) -> list[UUID]:
+    """Every catalog that has a ``catalog.json``."""
+    with db.statement() as tx:
+        return [row.id for row in tx.run("SELECT id FROM catalogs WHERE file_version > 0 ORDER BY id").all()]
+
+
+def file_version(db: Database, catalog_id: UUID) -> int:
+    """The version that ``catalog.json`` is known to show."""
+    with db.statement() as tx:
+        return int(tx.run("SELECT file_version FROM catalogs WHERE id = :id", {"id": catalog_id}).scalar_one())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -128,19 +129,52 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 #: Ports this process has given out. One that nobody listens on yet must not be given twice.
 _given: set[int] = set()
+_LOWEST = 20_000
+#: From here on, unless the kernel says otherwise, any outgoing connection may take a port for its own end.
+_OUTGOING = 32_768
 
 
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """``preferred`` when nobody listens there, else a free port the kernel picks, another one each time."""
-    for candidate in (preferred, *[0] * 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                continue
-            port: int = probe.getsockname()[1]
-        if candidate or port not in _given:
+    """``preferred`` when nobody listens there, else a free one, another one each time.
+
+    It is chosen below the ports of outgoing connections: while a server restarts, one of those could take its port,
+    even the very connection that looks whether it is back."""
+    below = range(_LOWEST, max(_LOWEST + 1, _first_outgoing()))
+    for candidate in (preferred, *random.sample(below, min(200, len(below))), *[0] * 100):
+        port = _bindable(host, candidate)
+        if port is not None and (_reserved(port) if candidate == preferred != 0 else port not in _given):
             _given.add(port)
             return port
     raise StartFailed("No free port could be found on this machine.")
+
+
+def _bindable(host: str, port: int) -> int | None:
+    """The port, or the one the kernel picks for 0; none when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _first_outgoing() -> int:
+    told = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(told.read_text("ascii").split()[0]) if told.exists() else _OUTGOING
+
+
+def _reserved(port: int) -> bool:
+    """Take a preferred port for as long as this process lives. Of two systems that start side by side both would find
+    it free, because a server listens only seconds later."""
+    if port in _given or sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0coursewright-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # open until the process ends
+    return True

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +15,9 @@ from uuid import UUID
 from flask import request
 
 from schema.errors import BadRequest, FieldError, Invalid
+
+#: The most that is read of a body nobody wants.
+_DISCARD_BYTES, _DISCARD_SECONDS = 16_000_000, 2.0
 
 
 def json_body() -> Any:
@@ -42,15 +47,39 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def only_arguments(known: Iterable[str]) -> None:
-    """Refuse a query string with other parameters than these. Raises ``Invalid`` naming each.
+def discard_body() -> None:
+    """Read what is left of the request's body and drop it, within bounds.
 
-    A filter that is misspelt must not look like one that holds for everything."""
+    A simple client sends all of its body before it listens. An answer that comes earlier, on a connection that is then
+    closed, is lost to it: it sees a broken pipe."""
+    connection = request.environ.get("gunicorn.socket")
+    body = request.environ["wsgi.input"]
+    until, left = time.monotonic() + _DISCARD_SECONDS, _DISCARD_BYTES
+    patience = None if connection is None else connection.gettimeout()
+    with suppress(OSError):  # it has gone, or stalls
+        while left > 0 and (seconds := until - time.monotonic()) > 0:
+            if connection is not None:
+                connection.settimeout(seconds)
+            read = len(body.read(min(left, 65_536)))
+            if read == 0:
+                break
+            left -= read
+    if connection is not None:
+        with suppress(OSError):
+            connection.settimeout(patience)
+
+
+def only_arguments(known: Iterable[str]) -> None:
+    """Refuse a query string with other parameters than these, or one of them twice. Raises ``Invalid`` naming each.
+
+    A filter that is misspelt must not look like one that holds for everything, nor one of two like both."""
     allowed = sorted(known)
-    unknown = sorted(set(request.args) - set(allowed))
-    if unknown:
-        advice = f"There is no such parameter. Use: {', '.join(allowed)}."
-        raise Invalid([FieldError(name, "unknown_field", advice) for name in unknown])
+    advice = f"There is no such parameter. Use: {', '.join(allowed)}."
+    faults = [FieldError(name, "unknown_field", advice) for name in sorted(set(request.args) - set(allowed))]
+    twice = [name for name in allowed if len(request.args.getlist(name)) > 1]
+    faults += [FieldError(name, "invalid_value", "It is given more than once. Give it once.") for name in twice]
+    if faults:
+        raise Invalid(faults)
 
 
 def whole_argument(name: str, default: int, low: int, high: int) -> int:

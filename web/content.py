@@ -11,7 +11,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from schema.errors import NotFound
+from schema.errors import NotFound, Unauthenticated
 from schema.job import COURSE_ID
 from storage import documents, media, organizations
 from tasks.publish import as_bytes
@@ -66,8 +66,11 @@ def medium(name: str) -> Response:
     asking = maybe()
     organization_id = asking.organization_id if asking else None
     asset = media.read(deps().db, organization_id, found[1], found[2]) if found else None
+    if asset is None and asking is None:
+        # Also for one there isn't: who asks without an identity learns nothing about what others have.
+        raise Unauthenticated("It isn't public, or there is no such medium. Say who you are to see your own.")
     if asset is None:
-        raise NotFound("There is no such medium, or it isn't public and nobody is signed in.")
+        raise NotFound("There is no such medium.")
     key = f"{asset.organization_id}/{asset.sha256}.{asset.extension}"
     body = deps().objects.read(deps().settings.s3.media_bucket, key)
     if body is None:

@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import click
@@ -21,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from schema.problem import errors_of
 from schema.rules import check
+from storage.processes import end_with_parent
 
 #: How long everything may take to come up, and one course to be made, in seconds.
 UP_WITHIN, COURSE_WITHIN = 90, 300
@@ -94,6 +96,8 @@ def run(home: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     token = secrets.token_urlsafe(24)
+    for number in _ENDINGS:
+        signal.signal(number, _end)
     system = _System(home, token)
     try:
         ready = system.wait_ready()
@@ -111,12 +115,22 @@ def run(home: Path) -> int:
     except DemoFailed as error:
         console.print(f"The demo failed: {error}", style="bold red")
         return 1
-    except KeyboardInterrupt:
-        return 130
     finally:
         system.stop()
     console.print(f"All is well, and everything is stopped again, after {time.monotonic() - began:.1f} s.")
     return 0
+
+
+#: Signals that ask a command to end.
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End by way of ``finally``, as a shell's command would: 130 after Ctrl-C, 143 after SIGTERM. What stops everything
+    then is not to be interrupted again."""
+    for each in _ENDINGS:
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 class _System:
@@ -129,6 +143,7 @@ class _System:
         # The demo must work beside whatever else runs here, so it takes any free ports unless told otherwise.
         environment.setdefault("PORT", "0")
         environment.setdefault("FLOWER_PORT", "0")
+        # In a process group of its own Ctrl-C doesn't reach it: we stop it. When we are killed, the kernel does.
         self.child = subprocess.Popen(
             [sys.executable, "-c", "from web.cli import main; main()", "up", "--json"],
             env=environment,
@@ -137,6 +152,7 @@ class _System:
             stderr=subprocess.PIPE,
             text=True,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
         self.words: list[str] = []
         self.listener = threading.Thread(target=self._listen, args=(self.child.stderr,), daemon=True)
@@ -149,20 +165,34 @@ class _System:
     def wait_ready(self) -> dict[str, Any]:
         """Where everything is. Raises ``NotStarted`` when it refuses to start, ``DemoFailed`` when that takes long."""
         timer = threading.Timer(UP_WITHIN, self.child.terminate)
+        timer.daemon = True
+        until = time.monotonic() + UP_WITHIN
         timer.start()
-        line = self.child.stdout.readline() if self.child.stdout else ""
-        timer.cancel()
+        try:
+            line = self.child.stdout.readline() if self.child.stdout else ""
+        finally:
+            timer.cancel()
         if not line:
             code = self.child.wait()
             self.listener.join(2)  # the last words may still be on their way through the pipe
             refusals = [line for line in self.words if line.startswith("coursewright: ")]
             if code == 2 and refusals:
                 raise NotStarted(refusals[-1])
-            raise DemoFailed(" ".join(self.words[-3:]) or "Everything together did not come up in time.")
+            if time.monotonic() >= until:
+                raise DemoFailed(f"Everything together did not come up within {UP_WITHIN} s.")
+            raise DemoFailed(" ".join(self.words[-3:]) or f"It ended with code {code}.")
         ready: dict[str, Any] = json.loads(line)
         return ready
 
     def stop(self) -> None:
+        """Stop everything, also when asked to end meanwhile: that is done first."""
+        try:
+            self._stop()
+        except SystemExit:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
         try:

@@ -54,8 +54,6 @@ def run(home: Path, *, as_json: bool) -> int:
                     supervisor.watch()
             finally:
                 _kept_environment(home).unlink(missing_ok=True)
-            if not as_json:
-                click.echo("Stopping everything.")
     except StartFailed as error:
         click.echo(f"coursewright: {error}", err=True)
         return 2

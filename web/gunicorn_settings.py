@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import psutil
 
 from schema.settings import settings
 from storage.processes import end_with_parent
@@ -12,7 +18,7 @@ _settings = settings()
 
 bind = with_port(_settings.host, _settings.port)
 workers = _settings.web_concurrency
-worker_class = "gthread"
+worker_class = "web.gunicorn_worker.Worker"
 # Imported once, then forked; every process makes its own connections (tasks.deps is keyed by pid).
 preload_app = True
 threads = 8
@@ -25,6 +31,25 @@ accesslog = None
 control_socket_disable = True
 
 
+def _metrics_folder() -> str:
+    """A fresh folder in which the processes count requests (``web.traffic``); what killed masters left is removed."""
+    place = Path(worker_tmp_dir or tempfile.gettempdir())
+    for left in place.glob("coursewright-web-*"):
+        named = re.fullmatch(r"coursewright-web-(\d+)-\w+", left.name)
+        if named and not psutil.pid_exists(int(named[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"coursewright-web-{os.getpid()}-", dir=place)
+
+
+# The only way to tell prometheus_client, and before anything imports it.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
+
+
 def post_fork(_server: object, _worker: object) -> None:
     """A worker whose master was killed must not go on holding the port."""
     end_with_parent()
+
+
+def on_exit(_server: object) -> None:
+    """The folder goes with the master."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from schema.errors import CoursewrightError, Invalid, Transient, Unauthenticated
+from schema.errors import CoursewrightError, Invalid, TooMany, Transient, Unauthenticated
+from web.body import discard_body
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +25,11 @@ _SENTENCES = {
 
 
 def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Response:
-    """A problem document as a response."""
+    """A problem document as a response; a page for somebody in a browser."""
+    if request.content_length or status == 413:
+        discard_body()
+    if _is_for_a_person():
+        return _page("error.html", status, code=code, title=title, detail=detail)
     body = {
         "type": f"/docs/errors#{code}",
         "title": title,
@@ -42,16 +48,18 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Res
 def _is_for_a_person() -> bool:
     """Whether a page was asked for, by somebody who would rather read HTML than JSON."""
     offered = ["application/problem+json", "application/json", "text/html"]
-    return request.blueprint == "pages" and request.accept_mimetypes.best_match(offered) == "text/html"
+    is_api = f"{request.path}/".startswith("/api/")
+    return not is_api and request.accept_mimetypes.best_match(offered) == "text/html"
 
 
-def _sign_in() -> Response:
-    return Response(render_template("sign_in.html"), 401, {"Cache-Control": "no-store", "Vary": "Accept"})
+def _page(template: str, status: int, **shown: str) -> Response:
+    page = render_template(template, request_id=g.get("request_id"), **shown)
+    return Response(page, status, {"Cache-Control": "no-store", "Vary": "Accept"})
 
 
 def _ours(error: CoursewrightError) -> Response:
     if isinstance(error, Unauthenticated) and _is_for_a_person():
-        return _sign_in()
+        return _page("sign_in.html", 401)
     status = 503 if isinstance(error, Transient) else error.status
     more: dict[str, Any] = {}
     if isinstance(error, Invalid):
@@ -61,6 +69,8 @@ def _ours(error: CoursewrightError) -> Response:
     response = problem(status, error.code, error.title, error.message, **more)
     if status == 503:
         response.headers["Retry-After"] = "2"
+    elif isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
 
 

@@ -6,6 +6,7 @@ and ended before anything starts.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -23,8 +24,14 @@ import psutil
 
 from storage.processes import Spec, StartFailed, ask, last_words, reap, start, wait_ready
 
-#: A process that lived this long is not in a crash loop; its next restart waits the shortest time again.
-_STEADY_SECONDS = 20.0
+#: How long a supervisor that is stopping is waited for: somewhat longer than the graces of all it stops.
+_PATIENCE_SECONDS = 20.0
+#: What a supervisor adds to its pid in the lock's file when it has begun to stop.
+_STOPPING = " stopping"
+#: How much of a dead process's last line is repeated.
+_LAST_WORDS = 200
+#: A process that lived this long came up and is not in a crash loop; its next restart waits the shortest time again.
+_STEADY_SECONDS = 5.0
 _LONGEST_WAIT = 15.0
 
 
@@ -54,15 +61,10 @@ class Supervisor:
         run.mkdir(parents=True, exist_ok=True)
         lock = (run / "supervisor.lock").open("a+")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
+            self._take(lock)
+        except BaseException:
             lock.close()
-            raise StartFailed(
-                f"Coursewright is already running from {self.home} (pid {holder}). Stop it first (Ctrl-C there, or "
-                f"kill {holder}), or set COURSEWRIGHT_HOME to another folder."
-            ) from None
+            raise
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -77,13 +79,40 @@ class Supervisor:
         if self._lock is not None:
             self._lock.close()
 
+    def _take(self, lock: TextIO) -> None:
+        """Lock it. Who runs keeps it, who is stopping is waited for. Raises ``StartFailed``."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        waits = False
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder, ends, _ = (lock.read() or "unknown").partition(_STOPPING)
+            if not ends or time.monotonic() > until:
+                raise StartFailed(
+                    f"Coursewright is already running from {self.home} (pid {holder}). Stop it first "
+                    f"(Ctrl-C there, or kill {holder}), or set COURSEWRIGHT_HOME to another folder."
+                )
+            if not waits:
+                _log(f"The one that ran here before (pid {holder}) is still stopping; waiting for it.")
+                waits = True
+            time.sleep(0.1)
+
     def _stop_asked(self, _number: int, _frame: FrameType | None) -> None:
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        if not self.stopping and self._lock is not None:
+            os.write(self._lock.fileno(), _STOPPING.encode())
         self.stopping = True
 
     # --- starting -----------------------------------------------------------------------------------------------
 
     def start(self, specs: list[Spec]) -> None:
         """Start all, then wait until each is ready. Raises ``StartFailed``; what was started is stopped on leaving."""
+        where = "" if self.children else f" Their logs are in {self.home / 'logs'}"
+        _log(f"Starting {', '.join(spec.name for spec in specs)}.{where}")
         for spec in specs:
             self.children[spec.name] = Child(spec, start(spec), time.monotonic())
         self._write_table()
@@ -138,10 +167,11 @@ class Supervisor:
             child.deaths += 1
             child.again_at = now + wait
             ended = f"{child.spec.name} ended with code {child.process.returncode}; starting it again in {wait:.1f} s."
-            print(f"{ended} {last_words(child.spec, 1)}", file=sys.stderr, flush=True)  # noqa: T201
+            _log(f"{ended} {last_words(child.spec, 1)[:_LAST_WORDS]}".rstrip())
         elif now >= child.again_at:
             child.process = start(child.spec)
             child.started, child.again_at = now, None
+            _log(f"{child.spec.name} is started again.")
 
     def _write_table(self) -> None:
         pids = self.pids()
@@ -164,7 +194,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop the app's processes together, then the servers they need, each within its grace."""
-        self.stopping = True
+        self._begin_stop()
+        if self.children:
+            _log("Stopping everything.")
         servers = {"postgres", "valkey", "s3"}
         app = [child for name, child in self.children.items() if name not in servers]
         rest = [child for name, child in self.children.items() if name in servers]
@@ -174,10 +206,15 @@ class Supervisor:
             asked = time.monotonic()
             for child in together:
                 if not reap(child.spec, child.process, asked + child.spec.grace):
-                    words = f"{child.spec.name} did not stop within {child.spec.grace:.0f} s and was killed."
-                    print(words, file=sys.stderr, flush=True)  # noqa: T201
+                    _log(f"{child.spec.name} did not stop within {child.spec.grace:.0f} s and was killed.")
         self.children.clear()
         self._write_table()
+
+
+def _log(words: str) -> None:
+    """One line on stderr. Nobody may be left to read it: that must not keep anything from being stopped."""
+    with contextlib.suppress(OSError):
+        print(words, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _quietly(action: Callable[[], None]) -> None:

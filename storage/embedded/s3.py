@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import stat
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 from minio import Minio
@@ -12,9 +15,34 @@ from minio.error import MinioException
 from urllib3 import PoolManager, Retry
 from urllib3.exceptions import HTTPError
 
+from schema.clock import utc_now
 from storage.embedded.secrets import Secrets
 from storage.embedded.wheels import PREFERRED_PORTS
 from storage.processes import Spec, StartFailed, free_port
+
+#: SeaweedFS talks to itself over sockets of its own choice. Killed, it leaves them behind.
+_SOCKETS = "seaweedfs-*.sock"
+_SOCKETS_FOLDER = Path("/tmp")  # noqa: S108 - written into SeaweedFS; TMPDIR changes nothing
+#: One that was just made may not be listened on yet.
+_SOCKET_SECONDS = 5.0
+
+
+def remove_dead_sockets(folder: Path = _SOCKETS_FOLDER) -> None:
+    """Remove the sockets of this user that killed servers left: those nobody listens on any more."""
+    for path in folder.glob(_SOCKETS):
+        with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as caller:
+            found = path.lstat()
+            if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
+                continue
+            if utc_now().timestamp() - found.st_mtime < _SOCKET_SECONDS:
+                continue
+            caller.settimeout(1)
+            try:
+                caller.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+            except OSError:
+                continue  # somebody is there, and busy
 
 
 def s3(home: Path, keys: Secrets) -> tuple[Spec, str]:
@@ -32,6 +60,7 @@ def s3(home: Path, keys: Secrets) -> tuple[Spec, str]:
     }
     with os.fdopen(os.open(identities, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({"identities": [identity]}, file)
+    remove_dead_sockets()
     port = free_port(PREFERRED_PORTS["s3"])
     argv = [
         str(weed),

@@ -37,16 +37,27 @@ def run(work: Work) -> Outcome:
     faults = errors_of(problems)
     if faults:
         raise ValidationFailed(
-            f"{len(faults)} problems are left after checking and mending; the first: {faults[0].message}",
+            sentence_on(faults),
             details={
                 "problems": listed,
                 "failingParts": failing_parts(course, faults),
                 "failingPlan": not all(_of_content(fault) for fault in faults),
             },
         )
-    notes = len(listed)
-    message = f"Checked {len(course['items'])} items" + (f", {notes} remarks" if notes else "")
+    remarks = f", {_counted(len(listed), 'remark')}" if listed else ""
+    message = f"Checked {_counted(len(course['items']), 'item')}{remarks}"
     return Outcome({"course": course, "problems": listed}, message=message)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def sentence_on(faults: list[Problem]) -> str:
+    """What a person reads when a course fails on these errors."""
+    if len(faults) == 1:
+        return f"1 problem is left after checking and mending: {faults[0].message}"
+    return f"{len(faults)} problems are left after checking and mending; the first: {faults[0].message}"
 
 
 def assemble(work: Work, plan: Skeleton) -> Course:
@@ -108,7 +119,8 @@ def _mended(
         items, texts = by_place(course, faults)
         if not items and not texts:
             break  # nothing a model could be asked for again: the plan itself is at fault
-        work.tell(0.4 + 0.6 * repair / (REPAIRS + 1), f"Mending {len(items)} items and {len(texts)} texts")
+        mending = f"Mending {_counted(len(items), 'item')} and {_counted(len(texts), 'text')}"
+        work.tell(0.4 + 0.6 * repair / (REPAIRS + 1), mending)
         if items:
             asked = [(course["items"][index], found) for index, found in items.items()]
             mended = work.ask(strategy.repair(request, plan, asked, work.course_id, complete))

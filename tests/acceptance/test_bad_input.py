@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +33,12 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("a newline in an id", {"courseId": "abc\n"}, "payload.courseId"),
     ("a mode there isn't", {"mode": "essay"}, "payload.mode"),
     ("a NUL", {"subject": "water\x00"}, "payload.subject"),
+    ("a subject of two lines", {"subject": "water\nand ice"}, "payload.subject"),
+    ("a bell in a title", {"title": "Water\x07"}, "payload.title"),
+    ("a tag that turns the text", {"tags": ["ice", "\u202ewater"]}, "payload.tags.1"),
+    ("a tab in a grade", {"grade": "4\t"}, "payload.grade"),
+    ("a tab in a grade band", {"gradeBand": "3-5\t"}, "payload.gradeBand"),
+    ("an escape in notes", {"notes": "one\ntwo\x1b[2J"}, "payload.notes"),
     ("half a surrogate pair", {"subject": "water\ud800"}, "payload.subject"),
     ("text for a flag", {"generateStudyTextImages": "yes"}, "payload.generateStudyTextImages"),
     ("text for a list", {"tags": "science"}, "payload.tags"),
@@ -84,6 +94,38 @@ def test_a_body_that_is_no_request_is_refused(system: System, what: str, raw: by
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"]
     assert counts(system) == before
+
+
+def test_a_client_that_sends_all_before_it_listens_gets_its_answer(system: System) -> None:
+    address = urlsplit(system.url)
+    json_of_10_mb = {**system.headers(), "Content-Type": "application/json"}
+    for headers, status in ((json_of_10_mb, 413), ({"Content-Type": "application/json"}, 401)):
+        with closing(HTTPConnection(str(address.hostname), address.port, timeout=20)) as connection:
+            connection.request("POST", "/api/jobs", body=b" " * 10_000_000, headers=headers)
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+            assert json.loads(answer.read())["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "http_error"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431, "http_error"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n", 400, "bad_request"),
+        (b"rubbish\r\n\r\n", 400, "bad_request"),
+    ],
+    ids=["a long address", "a long header", "a bad header", "no HTTP"],
+)
+def test_what_is_no_request_at_all_is_refused_alike(system: System, sent: bytes, status: int, code: str) -> None:
+    address = urlsplit(system.url)
+    with socket.create_connection((str(address.hostname), address.port), timeout=10) as caller:
+        caller.sendall(sent)
+        answer = HTTPResponse(caller)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert (body["status"], body["code"], body["requestId"]) == (status, code, answer.headers["X-Request-Id"])
 
 
 def test_several_faults_are_named_together(system: System) -> None:
@@ -146,6 +188,8 @@ def test_the_older_spelling_is_taken_and_the_new_one_given(system: System) -> No
         ("/api/jobs?status=sleeping", 422),
         ("/api/jobs?createdBy=%00", 422),
         ("/api/jobs?state=done", 422),
+        ("/api/jobs?status=done&status=failed", 422),
+        ("/api/courses?tag=a&tag=b", 422),
         ("/api/jobs?cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OXwzZjJiOGMxZS05YTRkLTRlNmYtOGI3YS0wYzVkMWUyZjNhNGI", 422),
         ("/api/jobs/00000000-0000-4000-8000-00000000dead/events?since=1", 422),
         ("/api/courses?grade=5", 422),
@@ -158,6 +202,12 @@ def test_addresses_that_lead_nowhere_say_so(system: System, path: str, status: i
     answer = system.call("GET", path)
     assert answer.status == status, answer.data
     assert answer.json()["code"]
+
+
+def test_who_is_nobody_learns_nothing_about_pictures(system: System) -> None:
+    for name in ("0" * 64 + ".png", "no-picture"):
+        answer = system.http.request("GET", f"{system.url}/content/media/{name}")
+        assert (answer.status, answer.json()["code"]) == (401, "unauthenticated")
 
 
 def test_a_method_an_address_does_not_take(system: System) -> None:

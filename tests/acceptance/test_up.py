@@ -47,6 +47,9 @@ def test_a_login_link_works_once(system: System) -> None:
     again = system.http.request("GET", link, redirect=False)
     assert again.status == 403
     assert again.json()["code"] == "login_link_spent"
+    seen = system.http.request("GET", link, redirect=False, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (seen.status, seen.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+    assert b"login_link_spent" in seen.data and b"fresh one" in seen.data
     elsewhere = kept | {"Origin": "https://evil.example", "Content-Type": "application/json"}
     forged = system.http.request("POST", system.url + "/api/jobs", headers=elsewhere, body=b"{}")
     assert forged.status == 403
@@ -67,7 +70,7 @@ def test_flower_asks_for_a_password_and_its_metrics_are_closed(system: System) -
 def test_metrics_and_the_api_description_are_served(system: System) -> None:
     system.finished(system.start_course())
     metrics = system.http.request("GET", system.url + "/metrics").data.decode()
-    assert 'coursewright_jobs{job_type="course",status="done"}' in metrics
+    assert 'coursewright_jobs_ended_last_five_minutes{job_type="course",status="done"}' in metrics
     document = system.http.request("GET", system.url + "/api/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert "/api/jobs/{job_id}/cancel" in document["paths"]
@@ -124,6 +127,18 @@ def test_a_faulty_setting_is_one_line_before_anything_is_made(
     assert refused.stderr.startswith("coursewright: ")
     assert all(words in refused.stderr for words in said), refused.stderr
     assert not (tmp_path / "postgres").exists() and not (tmp_path / "secrets.json").exists()
+
+
+@pytest.mark.parametrize("words", [("up",), ("demo",), ("db", "upgrade"), ("jobs", "list")], ids=" ".join)
+def test_a_database_out_of_reach_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    away = {"DATABASE_URL": "postgresql://somebody:secret@127.0.0.1:1/nowhere"}
+    if words[0] not in {"up", "demo"}:
+        away |= {"REDIS_URL": "redis://127.0.0.1:1", "S3_ENDPOINT_URL": "http://127.0.0.1:1"}
+        away |= {"S3_ACCESS_KEY": "key", "S3_SECRET_KEY": "secret", "SECRET_KEY": "secret"}
+    refused = command(tmp_path, *words, **away)
+    said = [line for line in refused.stderr.splitlines() if not line.startswith(("Starting ", "Stopping "))]
+    assert (refused.returncode, refused.stdout, len(said)) == (2, "", 1), refused
+    assert said[0].startswith("coursewright: The database") and "secret" not in said[0]
 
 
 @pytest.mark.parametrize("words", [("up",), ("demo",)], ids=["up", "demo"])

@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from schema.clock import iso
 from schema.errors import Transient
-from storage import catalog, documents
+from storage import catalog, courses, documents
 from storage.catalog import PUBLIC, Listing
 from storage.documents import Author
 from tasks.commands import Asker
@@ -63,6 +64,23 @@ def test_a_course_is_added_once_and_updated_with_each_revision(deps: Deps, asker
     assert whole["version"] == catalog.version(deps.db, org) == 3
     assert {entry["id"]: entry["contentVersion"] for entry in whole["courses"]} == {"plants": "v2", "rocks": "v1"}
     assert one(deps, "SELECT catalog_version FROM course_metadata WHERE course_id = 'plants'") == 2
+
+
+def test_an_entry_names_the_time_of_its_revision(deps: Deps, asker: Asker) -> None:
+    org = asker.organization_id
+    content: Any = {**CONTENTS, "id": "plants", "visibility": "public"}
+    with deps.db.transaction() as tx:
+        documents.lock(tx, org, "course", "plants")
+        documents.save(tx, org, "course", "plants", content, Author("app", None), "edited")
+    change(deps, "UPDATE document_revisions SET created_at = '2026-01-02T03:04:05.678912Z'")
+    with deps.db.transaction() as tx:
+        catalog.list_course(tx, Listing(org, "a-school", 1, content))
+    entries = [*catalog.whole(deps.db, org)["courses"], *catalog.whole(deps.db, PUBLIC)["courses"]]
+    entries += courses.search(deps.db, org, {}, "", 1)
+    entries += [one["entry"] for one in catalog.changes(deps.db, org, 0)["changes"]]
+    assert [entry["updatedAt"] for entry in entries] == ["2026-01-02T03:04:05.678Z"] * 4
+    current = documents.current(deps.db, org, "course", "plants")
+    assert current is not None and iso(current.created_at) == "2026-01-02T03:04:05.678Z"
 
 
 @pytest.mark.parametrize("revision", [1, 2])

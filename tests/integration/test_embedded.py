@@ -32,6 +32,7 @@ from storage import embedded
 from storage.bus import JOB_CHANNEL, Bus
 from storage.db import Database, make_engine
 from storage.embedded import make_home, read_secrets
+from storage.embedded.s3 import remove_dead_sockets
 from storage.objects import ObjectStore
 from storage.processes import Spec, StartFailed, answers, free_port, start, stop, wait_ready
 from tests.conftest import Servers, eventually
@@ -241,6 +242,44 @@ def test_the_store_keeps_what_it_took_when_it_is_killed(home: Path) -> None:
                 assert not store.put_current("courses", "b/course.json", b"older", 3, "no-cache")
             child.kill()
             child.wait()
+
+
+def test_sockets_of_a_killed_store_are_removed_and_those_of_others_stay(home: Path) -> None:
+    def put(name: str, *, listens: bool, old: bool = True) -> socket.socket:
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(str(home / name))
+        if listens:
+            bound.listen()
+        else:
+            bound.close()
+        if old:
+            os.utime(home / name, (1, 1))
+        return bound
+
+    put("seaweedfs-s3-grpc-1.sock", listens=False)
+    put("seaweedfs-filer-2.sock", listens=False)
+    put("seaweedfs-filer-3.sock", listens=False, old=False)
+    put("another-4.sock", listens=False)
+    (home / "seaweedfs-5.sock").write_text("a file")
+    os.utime(home / "seaweedfs-5.sock", (1, 1))
+    with put("seaweedfs-filer-6.sock", listens=True):
+        remove_dead_sockets(home)
+        left = {path.name for path in home.iterdir()}
+    assert left == {"seaweedfs-filer-3.sock", "another-4.sock", "seaweedfs-5.sock", "seaweedfs-filer-6.sock"}
+
+
+def test_a_killed_store_leaves_its_sockets_where_they_are_looked_for(home: Path) -> None:
+    spec, _ = embedded.s3(home, read_secrets(home))
+    ports = {argument.split("=")[1] for argument in spec.argv if ".port" in argument}
+    with running(spec) as child:
+        child.kill()
+        child.wait()
+    left = [path for path in Path("/tmp").glob("seaweedfs-*.sock") if path.stem.rsplit("-", 1)[1] in ports]
+    assert left, "SeaweedFS puts its sockets elsewhere now"
+    for path in left:
+        os.utime(path, (1, 1))
+    remove_dead_sockets()
+    assert not [path for path in left if path.exists()]
 
 
 def test_a_child_does_not_outlive_a_killed_parent(home: Path) -> None:

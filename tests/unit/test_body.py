@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from schema.errors import BadRequest, Invalid
 from tests.unit.strategies import SETTINGS
-from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
+from web.body import discard_body, json_body, only_arguments, read_cursor, whole_argument, write_cursor
 
 app = Flask("test")
 
@@ -139,6 +140,64 @@ class TestOnlyArguments:
             ("state", "unknown_field"),
         ]
         assert "limit, status" in caught.value.errors[0].message
+
+    def test_one_that_is_given_twice_is_named_once(self) -> None:
+        with (
+            app.test_request_context("/", query_string="status=done&limit=1&status=failed&status=done&state=x&state=y"),
+            pytest.raises(Invalid) as caught,
+        ):
+            only_arguments(["status", "limit"])
+        assert [(error.path, error.code) for error in caught.value.errors] == [
+            ("state", "unknown_field"),
+            ("status", "invalid_value"),
+        ]
+
+
+class Connection:
+    """A socket on which so much arrives, and nothing more."""
+
+    def __init__(self, arrived: int) -> None:
+        self.left = arrived
+        self.patience: float | None = None
+        self.longest = 0.0
+
+    def gettimeout(self) -> float | None:
+        return self.patience
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.patience = seconds
+        self.longest = max(self.longest, seconds or 0)
+
+    def read(self, size: int) -> bytes:
+        if self.left == 0:
+            raise TimeoutError
+        read = min(size, self.left)
+        self.left -= read
+        return b"x" * read
+
+
+class TestDiscarding:
+    def discard(self, arrived: int) -> Connection:
+        connection = Connection(arrived)
+        environ = {"gunicorn.socket": connection, "wsgi.input": connection}
+        with app.test_request_context("/", method="POST", environ_overrides=environ):
+            discard_body()
+        return connection
+
+    def test_what_arrived_is_read_and_what_stalls_is_left(self) -> None:
+        connection = self.discard(3_000_000)
+        assert connection.left == 0
+        assert 0 < connection.longest <= 2
+        assert connection.patience is None, "as it was found"
+
+    def test_there_is_an_end_to_it(self) -> None:
+        assert self.discard(20_000_000).left == 4_000_000
+
+    def test_a_body_without_a_socket_is_read_to_its_end(self) -> None:
+        raw = io.BytesIO(b"x" * 200_000)
+        with app.test_request_context("/", method="POST", input_stream=raw):
+            discard_body()
+        assert raw.read() == b""
 
 
 def cursor(text: str | None) -> Any:

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from marshmallow import fields, validate
 
 from schema.errors import Invalid
-from schema.fields import Flag, Number, StrictSchema, Text, Whole, flatten, load, snake
+from schema.fields import Flag, Line, Lines, Number, StrictSchema, Text, Whole, flatten, load, snake
 from tests.unit.strategies import SETTINGS, json_values
 
 
 class Inner(StrictSchema):
     pageCount = Whole(required=True, validate=validate.Range(1, 9))
+
+
+class Written(StrictSchema):
+    title = Line()
+    notes = Lines()
 
 
 class Outer(StrictSchema):
@@ -68,6 +73,23 @@ class TestTypes:
     def test_a_text_that_can_not_be_kept_is_refused(self, text: str) -> None:
         assert faults({"name": text}) == [("name", "invalid_value")]
         assert faults({"tags": ["a", text]}) == [("tags.1", "invalid_value")]
+
+    @pytest.mark.parametrize("text", ["a\x07b", "\x1b[31m", "a\x7f", "\x9b", "a\u202eb", "\u2066a", "\x00", "\ud800"])
+    def test_control_characters_are_refused_in_what_people_write(self, text: str) -> None:
+        for name in ("title", "notes"):
+            with pytest.raises(Invalid) as caught:
+                load(Written(), {name: text})
+            assert [(error.path, error.code) for error in caught.value.errors] == [(name, "invalid_value")]
+
+    @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\ta", "a\u2028b", "a\u2029b"])
+    def test_several_lines_are_for_notes_alone(self, text: str) -> None:
+        assert load(Written(), {"notes": text}) == {"notes": text}
+        with pytest.raises(Invalid, match="title: Contains a line break, a tab or another control character"):
+            load(Written(), {"title": text})
+
+    @pytest.mark.parametrize("text", ["", "Größe", "مقدمة\u200f في العلوم", "नमस्ते\u200d", "水の循環", "👩‍🔬 a–b"])
+    def test_every_script_can_be_written(self, text: str) -> None:
+        assert load(Written(), {"title": text, "notes": text}) == {"title": text, "notes": text}
 
     @pytest.mark.parametrize(
         ("field", "value"),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,20 +24,22 @@ from schema.errors import (
     ModelNotConfigured,
     NotFound,
     Permanent,
-    TooLarge,
     Transient,
     Unauthenticated,
     Unavailable,
 )
 from web import problems
 
+TEMPLATES = Path(problems.__file__).parent / "templates"
+#: What a browser sends when somebody follows a link.
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 ID = UUID("3f2b8c1e-9a4d-4e6f-8b7a-0c5d1e2f3a4b")
 #: What the views of the little app raise, by their address.
 RAISED: dict[str, Exception] = {}
 
 
 def make_app() -> Flask:
-    app = Flask("test")
+    app = Flask("test", template_folder=str(TEMPLATES))
     app.config["MAX_CONTENT_LENGTH"] = 1000
     app.json.ensure_ascii = False  # type: ignore[attr-defined] # as in the real one
 
@@ -45,6 +49,10 @@ def make_app() -> Flask:
 
     @app.route("/raise/<name>", methods=["GET", "POST"])
     def raise_it(name: str) -> str:
+        raise RAISED[name]
+
+    @app.get("/api/<name>")
+    def raise_in_api(name: str) -> str:
         raise RAISED[name]
 
     @app.post("/body")
@@ -93,7 +101,6 @@ def problem_in(response: TestResponse) -> dict[str, Any]:
         (Forbidden("Say it."), 403, "forbidden"),
         (NotFound("Say it."), 404, "not_found"),
         (Conflict("Say it.", code="job_finished"), 409, "job_finished"),
-        (TooLarge("Say it."), 413, "body_too_large"),
         (ModelNotConfigured("Say it."), 422, "model_not_configured"),
         (Unavailable("Say it.", code="database_away"), 503, "database_away"),
         (Transient("Say it.", code="store_away"), 503, "store_away"),
@@ -151,6 +158,47 @@ def test_a_body_that_is_too_large(client: FlaskClient) -> None:
     response = client.post("/body", data=b"x" * 1001)
     assert (response.status_code, problem_in(response)["code"]) == (413, "body_too_large")
     assert client.post("/body", data=b"x" * 1000).text == "1000"
+
+
+def test_a_body_nobody_wants_is_read_before_the_answer(client: FlaskClient) -> None:
+    body = io.BytesIO(b"x" * 5000)
+    answer = client.post("/body", input_stream=body, content_length=5000)
+    assert (answer.status_code, body.tell()) == (413, 5000)
+    body.seek(0)
+    RAISED["it"] = Unauthenticated("Say it.")
+    answer = client.post("/raise/it", input_stream=body, content_length=5000)
+    assert (answer.status_code, body.tell()) == (401, 5000)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/raise/it"])
+def test_somebody_in_a_browser_gets_a_page(client: FlaskClient, path: str) -> None:
+    RAISED["it"] = NotFound("There is no <b>such</b> thing.", code="not_found")
+    answer = client.get(path, headers=BROWSER)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("no-store", "Accept")
+    assert 'href="/docs/errors#not_found"' in answer.text and "request-1" in answer.text
+    assert "<b>" not in answer.text
+
+
+def test_a_page_says_how_to_sign_in(client: FlaskClient) -> None:
+    RAISED["it"] = Unauthenticated("Say it.")
+    answer = client.get("/raise/it", headers=BROWSER)
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    assert "coursewright login-link" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/it", "/api/nowhere/at/all", "/api"])
+def test_the_api_answers_browsers_as_it_answers_programs(client: FlaskClient, path: str) -> None:
+    RAISED["it"] = NotFound("There is none.")
+    answer = client.get(path, headers=BROWSER)
+    assert problem_in(answer)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "accepted", ["*/*", "application/json", "application/problem+json, text/html;q=0.5", "image/*"]
+)
+def test_who_does_not_prefer_html_gets_none(client: FlaskClient, accepted: str) -> None:
+    problem_in(client.get("/nowhere", headers={"Accept": accepted}))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 409, 415, 416, 429, 500, 501, 503])

@@ -16,7 +16,7 @@ from storage.steps import Claimed
 from tasks.deps import Deps
 from tasks.packs import pack_named
 from tasks.pipeline import PIPELINES
-from tasks.steps.validate import assemble, by_place, failing_parts, limits_of
+from tasks.steps.validate import assemble, by_place, failing_parts, limits_of, sentence_on
 from tasks.strategies import packs
 from tasks.watch import Held
 from tasks.work import Work
@@ -79,6 +79,17 @@ class TestFailingParts:
 
     def test_a_fault_of_the_plan_comes_from_no_part(self) -> None:
         assert failing_parts(drawn(), [fault("title")]) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "1 problem is left after checking and mending: It is not right. Mend it."),
+        (2, "2 problems are left after checking and mending; the first: It is not right. Mend it."),
+    ],
+)
+def test_problems_are_counted_as_people_do(count: int, said: str) -> None:
+    assert sentence_on([fault("items.0.text")] * count) == said
 
 
 def work_with(request: CourseRequest, checkpoints: dict[tuple[str, str], Any]) -> Work:

@@ -1,0 +1,62 @@
+"""gunicorn's threaded worker, which refuses what it can't read as HTTP the way the app refuses everything else."""
+
+from __future__ import annotations
+
+import json
+import socket
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+from schema.clock import new_id
+
+#: What goes wrong before a request reaches the app, by the caller's fault: status, code and words. The first that fits.
+_REFUSALS: tuple[tuple[type[Exception], HTTPStatus, str, str], ...] = (
+    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG, "http_error", "The address is too long."),
+    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "http_error", "The headers are too long."),
+    (errors.ParseException, HTTPStatus.BAD_REQUEST, "bad_request", "This can't be read as HTTP."),
+)
+#: Faults of ours that gunicorn counts among those of the caller.
+_OURS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Named by ``web/gunicorn_settings.py``."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer with a problem document; faults of ours are left to gunicorn, which logs them and answers 500."""
+        found = next((refusal for refusal in _REFUSALS if isinstance(exc, refusal[0])), None)
+        if found is None or isinstance(exc, _OURS):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("Invalid request from ip=%s: %s", addr[0] if addr else "", exc)
+        try:
+            util.write_nonblock(client, refusal(*found[1:]))
+        except OSError:
+            self.log.debug("The refusal could not be sent.")
+
+
+def refusal(status: HTTPStatus, code: str, detail: str) -> bytes:
+    """A whole HTTP answer that holds a problem document and ends the connection."""
+    request_id = str(new_id())
+    shown = {
+        "type": f"/docs/errors#{code}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+        "requestId": request_id,
+    }
+    body = json.dumps(shown).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Connection: close",
+        "Content-Type: application/problem+json",
+        "Cache-Control: no-store",
+        f"X-Request-Id: {request_id}",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body

@@ -188,6 +188,7 @@ def note_call(record: CallRecord) -> None:
             work.lease.run,
             work.step,
             {
+                "id": record.call_id,
                 "purpose": record.purpose,
                 "prompt_version": record.prompt_version,
                 "model": record.model,

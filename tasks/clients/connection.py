@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schema.clock import new_id
 from schema.errors import ModelNotConfigured
 from schema.settings import ModelSettings
+from storage.calls import Beginning
 from tasks.clients.gate import Gate
 from tasks.clients.record import Recorder, Usage, recorded
 from tasks.clients.translate import translated
@@ -69,11 +71,10 @@ async def one_call(
     starts anew with every byte.
     """
     here = connection(settings)
-    async with gate.through(model, tokens, here.places) as passage:
+    call = Beginning(new_id(), purpose, prompt_version, model)
+    async with gate.through(call, tokens, here.places) as passage:
         with (
-            recorded(
-                record, purpose=purpose, prompt_version=prompt_version, model=model, base_url=settings.base_url
-            ) as usage,
+            recorded(record, call, base_url=settings.base_url) as usage,
             translated(model, settings.timeout_seconds),
         ):
             passage.usage = usage

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from schema.errors import CoursewrightError
 from schema.settings import ModelSettings
+from storage.calls import Beginning
 from storage.db import Database
 from tasks.clients.keeper import PATIENCE_SECONDS, Keeper, Passage, Wait
 
@@ -53,8 +54,8 @@ class Gate:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="gate")
 
     @asynccontextmanager
-    async def through(self, model: str, tokens: int, places: asyncio.Semaphore) -> AsyncIterator[Passage]:
-        """A place among the calls in flight, leave to make one call of about ``tokens`` tokens, and a note of how it
+    async def through(self, call: Beginning, tokens: int, places: asyncio.Semaphore) -> AsyncIterator[Passage]:
+        """A place among the calls in flight, leave to make this call of about ``tokens`` tokens, and a note of how it
         ended.
 
         Raises ``Abandoned`` when the job isn't ours any more, ``Transient`` (``model_braked``) when the wait would be
@@ -64,7 +65,7 @@ class Gate:
         while True:
             async with _place(places, held):
                 began = time.monotonic()
-                answer = await self._ask(held, model, tokens)
+                answer = await self._ask(held, call, tokens)
                 if isinstance(answer, Passage):
                     async with self._noted(answer):
                         yield answer
@@ -74,9 +75,9 @@ class Gate:
             await asyncio.sleep(answer.seconds + self._luck() * SPREAD_SECONDS)
             patience -= time.monotonic() - began
 
-    async def _ask(self, held: Held | None, model: str, tokens: int) -> Passage | Wait:
+    async def _ask(self, held: Held | None, call: Beginning, tokens: int) -> Passage | Wait:
         # The lease is read in the thread: it is renewed from step to step, and the newest one counts.
-        asking = self._threads.submit(lambda: self._keeper.ask(held.lease if held else None, model, tokens))
+        asking = self._threads.submit(lambda: self._keeper.ask(held.lease if held else None, call, tokens))
         try:
             return await asyncio.wrap_future(asking)
         except asyncio.CancelledError:

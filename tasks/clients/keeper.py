@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
 
 from schema.errors import CoursewrightError, Transient, Unavailable
 from schema.settings import ModelSettings
-from storage import brakes
+from storage import brakes, calls
 from storage.brakes import FAILURES_TO_OPEN
+from storage.calls import Beginning
 from storage.db import Database
 from storage.leases import Lease
 from tasks.clients.loop import Abandoned
@@ -62,6 +64,7 @@ class Passage:
     model: str
     trial: datetime | None
     taken: Taken | None
+    call_id: UUID | None = None
     usage: Usage | None = None
 
 
@@ -84,24 +87,27 @@ class Keeper:
         #: Models that have failures on their brake, as far as is known here: a success of any other writes nothing.
         self._failing: set[str] = set()
 
-    def ask(self, lease: Lease | None, model: str, tokens: int) -> Passage | Wait:
-        """Whether a call for the job of ``lease`` (none: for no job) may be made now.
+    def ask(self, lease: Lease | None, call: Beginning, tokens: int) -> Passage | Wait:
+        """Whether this call for the job of ``lease`` (none: for no job) may be made now. When it may, it is written
+        down as begun.
 
         Raises ``Abandoned`` when the job isn't ours any more."""
         if self._allowances is None:
-            return self._look(lease, model, None)
+            return self._look(lease, call, None)
+        model = call.model
         taken = self._allowances.take(self._endpoint, model, lease.organization_id if lease else None, tokens)
         if isinstance(taken, float):
             return Wait(taken, braked(model, "allowance", taken))
         answer: Passage | Wait | None = None
         try:
-            answer = self._look(lease, model, taken)
+            answer = self._look(lease, call, taken)
         finally:
             if not isinstance(answer, Passage):
                 self._allowances.give_back(taken)
         return answer
 
-    def _look(self, lease: Lease | None, model: str, taken: Taken | None) -> Passage | Wait:
+    def _look(self, lease: Lease | None, call: Beginning, taken: Taken | None) -> Passage | Wait:
+        model = call.model
         try:
             seen = brakes.look(self._db, self._endpoint, model, lease, self._trial_seconds)
         except Unavailable as error:
@@ -113,7 +119,15 @@ class Keeper:
             return Wait(seen.closed_seconds, braked(model, seen.reason, seen.closed_seconds))
         if seen.others_try:
             return Wait(LOOK_AGAIN_SECONDS, braked(model, "failing", PATIENCE_SECONDS))
-        return Passage(model, seen.trial, taken)
+        passage = Passage(model, seen.trial, taken)
+        if lease is not None:
+            try:
+                calls.begin(self._db, lease, call)
+                passage.call_id = call.call_id
+            except Unavailable as error:
+                self.let_go(passage)
+                return Wait(LOOK_AGAIN_SECONDS, error)
+        return passage
 
     def has_to_note(self, passage: Passage, error: CoursewrightError | None) -> bool:
         """Whether the end of a call has to be noted at all. That of most has not."""
@@ -159,6 +173,11 @@ class Keeper:
         if self._allowances is not None and passage.taken is not None:
             self._allowances.give_back(passage.taken)
         self.let_go(passage)
+        if passage.call_id is not None:
+            try:
+                calls.forget(self._db, passage.call_id)
+            except Unavailable:
+                log.warning("call_not_forgotten", model=passage.model)
 
     def close(self) -> None:
         if self._allowances is not None:

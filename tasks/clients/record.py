@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
+from uuid import UUID
 
 from schema.errors import CoursewrightError
+from storage.calls import Beginning
 from tasks.clients.prices import cost_usd
 
 Outcome = Literal["ok", "refused", "rate_limited", "unreadable", "timeout", "failed", "abandoned"]
@@ -40,6 +42,7 @@ class CallRecord:
     say; ``cost_usd`` is none when tokens or price are unknown. ``error_code`` is none for ok and abandoned;
     ``conversation`` is none for pictures."""
 
+    call_id: UUID
     purpose: str
     prompt_version: str
     model: str
@@ -66,9 +69,7 @@ class Usage:
 
 
 @contextmanager
-def recorded(
-    record: Recorder, *, purpose: str, prompt_version: str, model: str, base_url: str | None
-) -> Iterator[Usage]:
+def recorded(record: Recorder, call: Beginning, *, base_url: str | None) -> Iterator[Usage]:
     """Records the call made inside, to the endpoint ``base_url`` (none: the vendor's own), however it ends."""
     usage = Usage()
     began = time.monotonic()
@@ -86,15 +87,16 @@ def recorded(
     finally:
         record(
             CallRecord(
-                purpose=purpose,
-                prompt_version=prompt_version,
-                model=model,
+                call_id=call.call_id,
+                purpose=call.purpose,
+                prompt_version=call.prompt_version,
+                model=call.model,
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
                 seconds=time.monotonic() - began,
                 outcome=outcome,
                 error_code=error_code,
-                cost_usd=cost_usd(model, base_url, usage.input_tokens, usage.output_tokens),
+                cost_usd=cost_usd(call.model, base_url, usage.input_tokens, usage.output_tokens),
                 conversation=usage.conversation,
             )
         )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from storage.calls import Beginning
 from tasks.clients.gate import Gate
 from tasks.clients.keeper import Passage
 
@@ -17,6 +18,6 @@ class OpenGate(Gate):
         """Asks nobody, so it needs nothing."""
 
     @asynccontextmanager
-    async def through(self, model: str, tokens: int, places: asyncio.Semaphore) -> AsyncIterator[Passage]:
+    async def through(self, call: Beginning, tokens: int, places: asyncio.Semaphore) -> AsyncIterator[Passage]:
         async with places:
-            yield Passage(model, None, None)
+            yield Passage(call.model, None, None)

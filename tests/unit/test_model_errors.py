@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from schema.clock import new_id
+from storage.calls import Beginning
 from tasks.clients.prices import cost_usd
 from tasks.clients.record import CallRecord, recorded
 from tasks.clients.translate import retry_after
@@ -62,7 +64,7 @@ def test_what_is_not_known_has_no_cost() -> None:
 )
 def test_only_the_vendors_own_endpoint_has_the_vendors_prices(base_url: str | None, known: bool) -> None:
     records: list[CallRecord] = []
-    about = {"purpose": "plan", "prompt_version": "plan/1", "model": "gpt-5.2"}
-    with recorded(records.append, **about, base_url=base_url) as usage:
+    call = Beginning(new_id(), "plan", "plan/1", "gpt-5.2")
+    with recorded(records.append, call, base_url=base_url) as usage:
         usage.input_tokens = usage.output_tokens = 1_000_000
     assert [record.cost_usd for record in records] == [pytest.approx(15.75) if known else None]

@@ -75,7 +75,9 @@ class _MediaSettled(StrictSchema):
 
 class _Retrying(StrictSchema):
     step = Text(required=True, allow_none=True)
+    # The attempt that comes; ``run`` is the one that ended. A person's retry has none, nothing failed.
     attempt = Whole(required=True)
+    run = Whole()
     nextRunAt = Text(required=True)
     error = fields.Nested(_ErrorBody, required=True, allow_none=True)
 
@@ -88,6 +90,9 @@ class _Completed(StrictSchema):
 
 
 class _Failed(StrictSchema):
+    # The attempt and the run that failed. Neither where an operator gave a job up that had failed before.
+    attempt = Whole()
+    run = Whole()
     error = fields.Nested(_ErrorBody, required=True)
     failedStep = Text(required=True, allow_none=True)
     canResume = Flag(required=True)

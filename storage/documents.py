@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -160,4 +160,48 @@ def mark_stored(db: Database, revision: Revision) -> None:
                 "id": revision.document_id,
                 "revision": revision.revision,
             },
+        )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A course, and the revision that should be in the store, or a newer one; 0 when nothing needs to be there: it is
+    archived, or waits to be written."""
+
+    organization_id: UUID
+    document_id: str
+    revision: int
+
+
+def longest_unverified(db: Database, older_than_seconds: float, limit: int) -> list[Kept]:
+    """Courses that were not seen in the store for so long, the longest unseen first."""
+    with db.statement() as tx:
+        # Of the first few, those that are due: to filter before the limit would read on to the end for nothing.
+        rows = tx.run(
+            """SELECT * FROM (
+              SELECT organization_id, document_id, verified_at,
+                CASE WHEN archived_at IS NULL AND stored_revision >= revision THEN revision ELSE 0 END AS expected
+              FROM documents WHERE kind = 'course' ORDER BY verified_at NULLS FIRST LIMIT :limit
+            ) AS first WHERE verified_at IS NULL OR verified_at < clock_timestamp() - make_interval(secs => :age)""",
+            {"age": older_than_seconds, "limit": limit},
+        ).all()
+    return [Kept(row.organization_id, row.document_id, row.expected) for row in rows]
+
+
+def mark_verified(db: Database, seen: Sequence[Kept]) -> None:
+    """Note that these were seen in the store just now. One that somebody works on at this moment is left for the next
+    round."""
+    with db.statement() as tx:
+        tx.run(
+            """WITH free AS (
+              SELECT d.organization_id, d.kind, d.document_id
+              FROM unnest(CAST(:orgs AS uuid[]), CAST(:ids AS text[])) AS seen(organization_id, document_id)
+              JOIN documents d ON d.organization_id = seen.organization_id AND d.kind = 'course'
+                AND d.document_id = seen.document_id
+              FOR NO KEY UPDATE OF d SKIP LOCKED
+            )
+            UPDATE documents d SET verified_at = clock_timestamp() FROM free
+            WHERE d.organization_id = free.organization_id AND d.kind = free.kind
+              AND d.document_id = free.document_id""",
+            {"orgs": [str(one.organization_id) for one in seen], "ids": [one.document_id for one in seen]},
         )

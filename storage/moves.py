@@ -161,6 +161,40 @@ def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: floa
         return False
 
 
+def complete(tx: Transaction, job_id: UUID, index: int, message: str, event: Event) -> bool:
+    """Move to ``done``: everything was written, only the word of it was lost. ``index`` is that of the last step."""
+    moved = _move(
+        tx,
+        job_id,
+        "done",
+        "due_at = NULL, completed_at = clock_timestamp(), error = NULL, progress = 100, current_step_index = :index,"
+        " progress_message = :message",
+        {"index": index, "message": message},
+    )
+    if moved:
+        append(tx, job_id, [event])
+    return moved
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the end of a job tells about it. ``seconds`` since it was begun."""
+
+    course_id: str | None
+    seconds: float
+    error: dict[str, Any] | None
+
+
+def facts(tx: Transaction, job_id: UUID) -> Facts:
+    """What is known of a locked job's work."""
+    row = tx.run(
+        """SELECT course_id, error, EXTRACT(epoch FROM clock_timestamp() - COALESCE(started_at, created_at))::float
+          AS seconds FROM jobs WHERE id = :job""",
+        {"job": job_id},
+    ).one()
+    return Facts(row.course_id, row.seconds, row.error)
+
+
 def mark_stale(tx: Transaction, job_id: UUID) -> bool:
     """Move to ``stale``: nobody has been seen working on it for too long. It worked until it was last heard of."""
     heard = """worked_seconds = worked_seconds + GREATEST(COALESCE((SELECT EXTRACT(epoch FROM

@@ -22,7 +22,7 @@ _AGO = "clock_timestamp() - make_interval(hours => 1) * :hours"
 _OLD = f"{ENDED_AT} < {_AGO}"
 # Both, because a child that is taken up at this moment shows in its parent's row, which is read again under its lock.
 _NO_LIVING_CHILD = """media_pending = 0 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id
-  AND c.status NOT IN ('done', 'failed', 'cancelled'))"""
+  AND c.purged_at IS NULL AND c.status NOT IN ('done', 'failed', 'cancelled'))"""
 
 _EVENTS = f"""WITH old AS (SELECT id FROM jobs WHERE {_FINISHED} AND {_OLD} AND purged_at IS NULL
   AND EXISTS (SELECT 1 FROM job_events e WHERE e.job_id = jobs.id) LIMIT :batch)

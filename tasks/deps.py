@@ -75,6 +75,8 @@ class Deps:
         return Gate(self.db, model, held_now, allowances, self.luck)
 
     def close(self) -> None:
+        if "watcher" in self.__dict__:
+            self.watcher.close()
         if "gate" in self.__dict__:
             self.gate.close()
         self.db.dispose()

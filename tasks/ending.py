@@ -1,4 +1,5 @@
-"""How a job ends other than well: an error, a cancel, a dead worker. A child's end is told on its parent too.
+"""How a job ends other than by its last step: an error, a cancel, a dead worker. A child's end is told on its parent
+too.
 
 Every function here takes its locks in the one order: parent job, job.
 """
@@ -10,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from schema.clock import iso, utc_now
-from schema.errors import CoursewrightError, ValidationFailed
+from schema.errors import CoursewrightError, Transient, ValidationFailed
 from schema.events import Event, error_body
 from schema.job import Status
 from storage import events, moves, steps
@@ -18,6 +19,7 @@ from storage.db import Transaction
 from storage.leases import Lease
 from storage.moves import Standing
 from tasks.deps import Deps
+from tasks.pipeline import Pipeline
 from tasks.retry import Again, GiveUp, decide
 
 
@@ -47,6 +49,7 @@ def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: 
         attempt = {
             "step": error["step"],
             "attempt": standing.retry_count + 2,
+            "run": standing.run,
             "nextRunAt": iso(due),
             "error": error_body(dict(error)),
         }
@@ -54,6 +57,8 @@ def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: 
         return "pending"
     status: Status = "dead_letter" if decision.dead_letter else "failed"
     body = {
+        "attempt": standing.retry_count + 1,
+        "run": standing.run,
         "error": error_body(dict(error)),
         "failedStep": error["step"],
         "canResume": True,
@@ -63,6 +68,31 @@ def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: 
     if standing.parent_job_id is not None:
         _tell_parent(tx, standing, {"error": error_body(dict(error))})
     return status
+
+
+def give_up(tx: Transaction, standing: Standing) -> bool:
+    """Make a dead letter of a locked job that failed or went stale, because an operator says so. False when it stands
+    otherwise."""
+    if standing.status == "stale":
+        lost = Transient("Its worker was lost, and an operator gave it up.", code="worker_lost")
+        apply(tx, standing, GiveUp(dead_letter=True), {**lost.as_json(), "step": standing.current_step})
+        return True
+    error = moves.facts(tx, standing.job_id).error
+    if standing.status != "failed" or error is None:
+        return False
+    # Its failure was told and counted when it happened; that it is a dead letter now is all there is to add.
+    told = {"error": error_body(error), "failedStep": error["step"], "canResume": True, "deadLetter": True}
+    return moves.fail(tx, standing.job_id, "dead_letter", error, Event("job_failed", told))
+
+
+def complete(tx: Transaction, standing: Standing, pipeline: Pipeline) -> bool:
+    """End a locked stale job well: every step of it has its checkpoint, so there is nothing left to do."""
+    facts, last = moves.facts(tx, standing.job_id), pipeline.steps[-1]
+    body: dict[str, Any] = {"totalDuration": round(facts.seconds, 3), "mediaPending": standing.media_pending}
+    if facts.course_id is not None:
+        body["courseId"] = facts.course_id
+    event = Event("job_completed", body)
+    return moves.complete(tx, standing.job_id, pipeline.index(last.name), last.done, event)
 
 
 def drop_what_failed(tx: Transaction, standing: Standing, details: Mapping[str, Any]) -> None:

@@ -54,48 +54,38 @@ def keep_debug(deps: Deps, organization_id: UUID, job_id: UUID, name: str, docum
         log.warning("debug_file_not_kept", key=key, reason=error.code)
 
 
-def publish_document(deps: Deps, revision: Revision) -> None:
-    """Bring a course's ``course.json`` up to this revision. Raises ``Transient`` when the store is away."""
+def publish_document(deps: Deps, revision: Revision) -> bool:
+    """Bring a course's ``course.json`` up to this revision. Returns whether this call wrote it: it may have been there
+    already, or another. Raises ``Transient`` when the store is away."""
     key = course_key(revision.organization_id, revision.document_id)
     bucket = deps.settings.s3.courses_bucket
-    deps.objects.put_current(bucket, key, as_bytes(revision.content), revision.revision, COURSE_CACHE)
+    written = deps.objects.put_current(bucket, key, as_bytes(revision.content), revision.revision, COURSE_CACHE)
     documents.mark_stored(deps.db, revision)
-
-
-def publish_documents(deps: Deps, older_than_seconds: float) -> int:
-    """Write documents whose current revision isn't in the store (a worker died between the two)."""
-    written = 0
-    for revision in documents.unstored(deps.db, older_than_seconds):
-        try:
-            publish_document(deps, revision)
-        except Transient as error:
-            # One that the store refuses must not keep the others waiting.
-            log.warning("document_waits_for_the_store", document=revision.document_id, reason=error.code)
-            continue
-        written += 1
-    if written:
-        log.warning("documents_written_again", count=written)
     return written
 
 
 def publish_catalogs(deps: Deps) -> int:
     """Write every ``catalog.json`` that is behind, folding all that waits into one write each. Returns how many.
     Raises ``Transient`` when the store is away; then nobody has to wait for this publisher's claims to lapse."""
-    claimed = catalog.claim_behind(deps.db, seconds=30)
+    # Short, for a publisher that is killed keeps its claim; two at once do no harm, the store keeps the newer file.
+    claimed = catalog.claim_behind(deps.db, seconds=5)
     try:
         for catalog_id in claimed:
-            _publish_catalog(deps, catalog_id)
+            publish_catalog(deps, catalog_id)
     except Transient:
         catalog.give_back(deps.db, claimed)
         raise
     return len(claimed)
 
 
-def _publish_catalog(deps: Deps, catalog_id: UUID) -> None:
+def publish_catalog(deps: Deps, catalog_id: UUID) -> bool:
+    """Bring a catalog's ``catalog.json`` up to its version. Returns whether this call wrote it. Raises ``Transient``
+    when the store is away."""
     whole = catalog.whole(deps.db, catalog_id)
     bucket, key = deps.settings.s3.courses_bucket, catalog_key(catalog_id)
-    deps.objects.put_current(bucket, key, as_bytes(whole), whole["version"], CATALOG_CACHE)
+    written = deps.objects.put_current(bucket, key, as_bytes(whole), whole["version"], CATALOG_CACHE)
     catalog.file_written(deps.db, catalog_id, whole["version"])
+    return written
 
 
 def publish_soon(deps: Deps, revision: Revision) -> None:

@@ -71,6 +71,7 @@ class Watcher:
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
         self.shutting_down = threading.Event()
+        self._closed = threading.Event()
         self._asked_to_stop: Callable[[], bool] = lambda: False
         self._end_process: Callable[[], None] | None = None
         self._too_many = 1
@@ -132,11 +133,18 @@ class Watcher:
         with self._lock:
             return sum(held.stopped_at is not None and now - held.stopped_at > seconds for held in self._running)
 
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+        self._busy.set()
+
     def _look(self) -> None:
         beaten = time.monotonic()
         while True:
-            self._busy.wait(self._heartbeat)
-            time.sleep(LOOK_EVERY)
+            # Also looks when nothing runs: a lease in its name may be one that it doesn't know of.
+            self._busy.wait(self._heartbeat if self._holder else None)
+            if self._closed.wait(LOOK_EVERY):
+                return
             self.stopping()
             beats = time.monotonic() - beaten >= self._heartbeat
             try:

@@ -48,11 +48,10 @@ def run(work: Work) -> Outcome:
         if current is None:
             raise Permanent("The course is gone.", code="course_archived")
         path = work.checkpoint("picture")["assetPath"]
-        if has_picture(cast(Course, current.content), work.payload["targetRef"]):
-            # Another job for this course brought the same picture meanwhile.
+        course = changed(cast(Course, current.content), work.payload, path)
+        if course is None:
             tell_parent(tx, path, current.revision)
             return {"revision": current.revision, "catalogVersion": None}
-        course = with_picture(cast(Course, current.content), work.payload["targetRef"], path)
         course["contentVersion"] = f"v{current.revision + 1}"
         author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
         revision = documents.save(tx, org, "course", course_id, course, author, "attached")
@@ -68,6 +67,17 @@ def run(work: Work) -> Outcome:
             publish_soon(work.deps, revision)
 
     return Outcome({}, locks=lock, writes=attach, after_commit=publish)
+
+
+def changed(course: Course, payload: dict[str, Any], path: str) -> Course | None:
+    """The course with its new picture; none when it shows that already: another job brought the same one meanwhile, or
+    one that was lost came out as it was. Raises ``Permanent`` (``target_gone``)."""
+    lost = payload.get("remakes")
+    if lost is not None:
+        return with_other_picture(course, lost["assetPath"], path)
+    if has_picture(course, payload["targetRef"]):
+        return None
+    return with_picture(course, payload["targetRef"], path)
 
 
 def has_picture(course: Course, target: dict[str, Any]) -> bool:
@@ -88,3 +98,12 @@ def with_picture(course: Course, target: dict[str, Any], path: str) -> Course:
             if found:
                 return changed
     raise Permanent("The place for this picture is no longer in the course.", code="target_gone")
+
+
+def with_other_picture(course: Course, before: str, path: str) -> Course | None:
+    """A copy of the course that shows another picture wherever it showed the one before; none when that changes
+    nothing."""
+    other = copy.deepcopy(course)
+    for text in other["studyTexts"]:
+        text["content"] = text["content"].replace(f"]({before})", f"]({path})")
+    return other if other != course else None

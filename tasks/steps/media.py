@@ -24,9 +24,14 @@ def run(work: Work) -> Outcome:
             jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None}))
         return {"mediaJobIds": [str(row.job_id) for row in rows]}
 
-    pictures = "1 picture is" if len(rows) == 1 else f"{len(rows)} pictures are"
-    message = f"The course is ready; {pictures} on the way" if rows else "The course is ready"
+    message = f"The course is ready{_on_pictures(work, len(rows))}"
     return Outcome({"mediaJobIds": []}, message=message, writes=order if rows else None, media_pending=len(rows))
+
+
+def _on_pictures(work: Work, ordered: int) -> str:
+    if ordered:
+        return "; 1 picture is on the way" if ordered == 1 else f"; {ordered} pictures are on the way"
+    return "; its texts have no place for a picture" if work.payload["generateStudyTextImages"] else ""
 
 
 def _wanted(work: Work) -> list[dict[str, Any]]:

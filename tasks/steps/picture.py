@@ -18,8 +18,9 @@ from tasks.work import Outcome, Work
 def run(work: Work) -> Outcome:
     """Make one picture. The checkpoint is ``{"assetPath", "sha256", "width", "height", "source"}``.
 
-    An image model makes it when one is configured; else the pack's own diagram is drawn here. Raises
-    ``ModelNotConfigured`` when there is neither."""
+    An image model makes it when one is configured; else the pack's own diagram is drawn here, and also where it takes
+    the place of such a diagram that was lost: it comes out the same. Raises ``ModelNotConfigured`` when there is
+    neither."""
     png, width, height, source = _made(work)
     digest = hashlib.sha256(png).hexdigest()
     visibility = work.payload["visibility"]
@@ -55,7 +56,8 @@ def run(work: Work) -> Outcome:
 
 def _made(work: Work) -> tuple[bytes, int, int, str]:
     shows = work.payload["prompt"]
-    if work.deps.settings.model.configured:
+    was_drawn = work.payload.get("remakes", {}).get("source") == "pack"
+    if work.deps.settings.model.configured and not was_drawn:
         made = work.ask(work.deps.images.make(shows))
         return made.png, made.width, made.height, "model"
     diagram = _diagram(work.payload.get("packId"), shows)

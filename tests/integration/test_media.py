@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from schema.errors import Conflict, Permanent, Transient
-from schema.pack import image_markers
+from schema.markers import image_markers
 from storage import catalog, documents
 from storage.documents import Author
 from tasks import once

@@ -1,0 +1,107 @@
+"""What operators may do with jobs beside what everybody may: the use cases of ``/api/admin`` and the command line.
+
+To requeue a job is what everybody calls to retry it (``tasks.commands.retry_job``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from schema.errors import Conflict, CoursewrightError, NotFound, Unavailable
+from storage import dead_letters, moves, queue
+from storage.moves import Standing
+from tasks import ending
+from tasks.commands import Asker, retry_job
+from tasks.deps import Deps
+from tasks.reconcile import reconcile
+
+log = structlog.get_logger(__name__)
+
+
+def mark_stale(deps: Deps, asker: Asker, job_id: UUID) -> None:
+    """Take a job out of the hands of whoever works on it; the reconciler decides about it within seconds. What its
+    worker still writes is refused. Raises ``NotFound``, ``Conflict`` (``wrong_status``)."""
+    with deps.db.transaction() as tx:
+        standing = moves.lock(tx, job_id, asker.organization_id)
+        if standing is None:
+            raise _no_such_job()
+        if standing.status != "processing" or not moves.mark_stale(tx, job_id):
+            raise _wrong_status(standing, "Only jobs in processing can be marked stale.")
+    _tell(deps, standing, "job_marked_stale", asker)
+
+
+def make_dead_letter(deps: Deps, asker: Asker, job_id: UUID) -> None:
+    """Put a job that failed or went stale among the dead letters. Raises ``NotFound``, ``Conflict``
+    (``wrong_status``)."""
+    with deps.db.transaction() as tx:
+        standing = moves.lock(tx, job_id, asker.organization_id)
+        if standing is None:
+            raise _no_such_job()
+        if not ending.give_up(tx, standing):
+            raise _wrong_status(standing, "Only failed and stale jobs can be made dead letters.")
+    _tell(deps, standing, "job_made_dead_letter", asker)
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """What became of one dead letter: requeued, or why not."""
+
+    job_id: UUID
+    error: CoursewrightError | None
+
+    def as_json(self) -> dict[str, Any]:
+        error = {"code": self.error.code, "message": self.error.message} if self.error else None
+        return {"jobId": str(self.job_id), "requeued": error is None, "error": error}
+
+
+def requeue_dead_letters(
+    deps: Deps, asker: Asker, *, code: str | None, job_type: str | None, limit: int
+) -> list[Requeued]:
+    """Take up the organization's dead letters again, the oldest first, each on its own; with ``code`` those that ended
+    with this error."""
+    outcomes = []
+    for job_id in dead_letters.ids(deps.db, asker.organization_id, code=code, job_type=job_type, limit=limit):
+        try:
+            retry_job(deps, asker, job_id)
+            outcomes.append(Requeued(job_id, None))
+        except (NotFound, Conflict, Unavailable) as error:
+            outcomes.append(Requeued(job_id, error))
+    done = sum(outcome.error is None for outcome in outcomes)
+    log.info("dead_letters_requeued", count=done, refused=len(outcomes) - done, by=asker.user)
+    return outcomes
+
+
+def delete_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
+    """Let a job go that ended badly, at once: its payload, checkpoints, events and calls. Its tombstone stays a while,
+    its figures stay in the statistics. Raises ``NotFound``, ``Conflict`` (``wrong_status``)."""
+    with deps.db.transaction() as tx:
+        standing = moves.lock(tx, job_id, asker.organization_id)
+        if standing is None:
+            raise _no_such_job()
+        if standing.media_pending or not dead_letters.let_go(tx, job_id):
+            raise _wrong_status(standing, "Only dead letters and failed or cancelled jobs can be deleted.")
+    _tell(deps, standing, "job_deleted", asker)
+
+
+def reconcile_now(deps: Deps) -> dict[str, int]:
+    """What beat does every few seconds, now. Returns how often each kind of drift was corrected."""
+    return reconcile(deps, queue.awake_since(deps.db))
+
+
+def _no_such_job() -> NotFound:
+    return NotFound("There is no such job.")
+
+
+def _wrong_status(standing: Standing, rule: str) -> Conflict:
+    return Conflict(f"The job is {standing.status}. {rule}", code="wrong_status")
+
+
+def _tell(deps: Deps, standing: Standing, what: str, asker: Asker) -> None:
+    for woken in (standing.job_id, standing.parent_job_id):
+        if woken is not None:
+            deps.bus.wake(woken)
+    log.info(what, job=str(standing.job_id), was=standing.status, by=asker.user)

@@ -1,0 +1,103 @@
+"""``/api/admin/dead-letters``: jobs whose retries are used up, with their whole history, and how to get rid of them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request
+from marshmallow import fields, validate
+
+from schema.errors import FieldError, Invalid
+from schema.fields import Flag, StrictSchema, Text, Whole, load
+from schema.job import OLDER_JOB_TYPES
+from storage import attempts, jobs
+from tasks import admin
+from web.api.admin import AttemptErrorSchema, DeadLetterSchema
+from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
+from web.describe import describe
+from web.identity import Need, needs, who
+from web.wiring import deps
+
+blueprint = needs(
+    Blueprint("dead_letters", __name__, url_prefix="/api/admin/dead-letters"), Need(read="admin", write="admin")
+)
+
+_MOST = 500
+_QUERY = {
+    "jobType": "Only jobs of this kind.",
+    "limit": "Dead letters on a page, 1 to 200; 50 unless told.",
+    "cursor": "The nextCursor of the page before.",
+}
+
+
+class DeadLetterListSchema(StrictSchema):
+    deadLetters = fields.List(fields.Nested(DeadLetterSchema), required=True)
+    nextCursor = Text(required=True, allow_none=True)
+
+
+class RequeueSchema(StrictSchema):
+    """``POST /api/admin/dead-letters/requeue``: which."""
+
+    code = Text(validate=validate.Length(max=100))
+    jobType = Text(validate=validate.Length(max=100))
+    limit = Whole(load_default=100, validate=validate.Range(1, _MOST))
+
+
+class RequeuedJobSchema(StrictSchema):
+    jobId = fields.UUID(required=True)
+    requeued = Flag(required=True)
+    error = fields.Nested(AttemptErrorSchema, required=True, allow_none=True)
+
+
+class RequeuedSchema(StrictSchema):
+    requeued = Whole(required=True)
+    refused = Whole(required=True)
+    jobs = fields.List(fields.Nested(RequeuedJobSchema), required=True)
+
+
+@blueprint.get("")
+@describe(
+    "List dead letters with every attempt, newest first.",
+    {200: (DeadLetterListSchema, "A page of dead letters.")},
+    query=_QUERY,
+    problems=(422,),
+)
+def index() -> Response:
+    only_arguments(_QUERY)
+    limit = whole_argument("limit", 50, 1, 200)
+    filters = {"status": "dead_letter"}
+    if (kind := request.args.get("jobType")) is not None:
+        if "\x00" in kind:
+            raise Invalid([FieldError("jobType", "invalid_value", "It contains a NUL character.")])
+        filters["job_type"] = OLDER_JOB_TYPES.get(kind, kind)
+    organization_id = who().organization_id
+    found = jobs.newest(deps().db, organization_id, filters, read_cursor(), limit + 1)
+    positions = [job.pop("_position") for job in found]
+    ids = [UUID(job["jobId"]) for job in found[:limit]]
+    tried = attempts.attempts(deps().db, organization_id, ids)
+    shown = [{"job": job, "attempts": tried[job_id]} for job_id, job in zip(ids, found, strict=False)]
+    following = write_cursor(positions[limit - 1]) if len(found) > limit else None
+    return jsonify({"deadLetters": shown, "nextCursor": following})
+
+
+@blueprint.post("/requeue")
+@describe(
+    "Requeue several dead letters, the oldest first.",
+    {200: (RequeuedSchema, "What became of each.")},
+    body=RequeueSchema,
+    body_required=False,
+    problems=(400, 422),
+)
+def requeue() -> Response:
+    given = load(RequeueSchema(), json_body() if request.get_data() else {})
+    kind = given.get("jobType")
+    outcomes = admin.requeue_dead_letters(
+        deps(),
+        who().asker,
+        code=given.get("code"),
+        job_type=OLDER_JOB_TYPES.get(kind, kind) if kind else None,
+        limit=given["limit"],
+    )
+    done = sum(outcome.error is None for outcome in outcomes)
+    shown = [outcome.as_json() for outcome in outcomes]
+    return jsonify({"requeued": done, "refused": len(outcomes) - done, "jobs": shown})

@@ -1,0 +1,217 @@
+"""``coursewright jobs ...`` and ``coursewright reconcile``: seeing and steering jobs from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import click
+
+from schema.job import RETRYABLE, STATUSES
+from web.cli_wiring import asker, give_up, organization_option, wired
+
+_job_argument = click.argument("job_id", type=click.UUID)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _print(shown: Any) -> None:
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@click.group()
+def jobs() -> None:
+    """See and steer jobs."""
+
+
+@jobs.command("list")
+@organization_option
+@click.option("--status", type=click.Choice(STATUSES), help="Only jobs with this status.")
+@click.option("--batch", type=click.UUID, help="Only jobs of this batch.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@_json_option
+def list_jobs(organization: str, status: str | None, batch: UUID | None, limit: int, as_json: bool) -> None:
+    """The newest jobs, a line each."""
+    from storage import jobs as rows
+
+    filters = {"status": status} if status else {}
+    if batch:
+        filters["batch_id"] = str(batch)
+    found = rows.newest(wired().db, asker(organization).organization_id, filters, None, limit)
+    if as_json:
+        _print([{key: value for key, value in job.items() if key != "_position"} for job in found])
+        return
+    for job in found:
+        state = f"{job['status']:<11} {job['progress']:5.1f}%"
+        click.echo(f"{job['jobId']}  {state}  {job['courseId'] or ''}  {job['progressMessage']}")
+
+
+@jobs.command()
+@_job_argument
+@organization_option
+@_json_option
+def show(job_id: UUID, organization: str, as_json: bool) -> None:
+    """One job: how it stands, every attempt that failed, who holds it, what it has kept."""
+    from storage import attempts
+    from storage import jobs as rows
+
+    db, organization_id = wired().db, asker(organization).organization_id
+    job = rows.read(db, organization_id, job_id)
+    if job is None:
+        give_up("There is no such job.")
+    seen = attempts.inspect(db, organization_id, job_id)
+    if as_json:
+        _print({"job": job, "canResume": job["status"] in RETRYABLE, **seen})
+        return
+    for line in (*_standing(job), *_history(seen)):
+        click.echo(line)
+
+
+def _standing(job: dict[str, Any]) -> Iterator[str]:
+    yield f"{job['jobId']}  {job['jobType']}  {job['status']}"
+    facts = {
+        "course": job["courseId"],
+        "parent": job["parentJobId"],
+        "step": f"{job['currentStep']} ({job['currentStepIndex'] + 1} of {job['totalSteps']}), {job['progress']}%",
+        "says": job["progressMessage"],
+        "run": f"{job['runNumber']}; {job['retryCount']} of {job['maxRetries']} retries used",
+        "waits": f"for {job['mediaPending']} pictures" if job["mediaPending"] else None,
+        "created": " by ".join(filter(None, (job["createdAt"], job["createdBy"]))),
+        "begun": job["startedAt"],
+        "ended": job["completedAt"] or job["cancelledAt"],
+        "next try": job["nextRunAt"],
+        "cancelled": job["cancellationReason"],
+        "error": f"{job['error']['code']}: {job['error']['message']}" if job["error"] else None,
+    }
+    for name, fact in facts.items():
+        if fact:
+            yield f"  {name:<10} {fact}"
+
+
+def _history(seen: dict[str, Any]) -> Iterator[str]:
+    if seen["attempts"]:
+        yield "Attempts that failed"
+    for tried in seen["attempts"]:
+        run = f"run {tried['run']}" if tried["run"] else ""
+        yield (
+            f"  {tried['attempt']:>3}  {run:<7} {tried['at']}  {tried['step'] or '':<9} {tried['error']['code']}: "
+            f"{tried['error']['message']}"
+        )
+    if seen["lease"]:
+        yield "At work"
+        yield "  {step} by {holder}; last beat {heartbeatAt}, last progress {progressAt}".format_map(seen["lease"])
+    if seen["checkpoints"]:
+        yield "Kept"
+    for kept in seen["checkpoints"]:
+        name = " ".join(filter(None, (kept["step"], kept["part"])))
+        yield f"  {name:<30} run {kept['run']}  {kept['seconds']:8.2f} s  {kept['createdAt']}"
+
+
+@jobs.command()
+@_job_argument
+@organization_option
+@click.option("--reason", default="", help="Why, for the record.")
+def cancel(job_id: UUID, organization: str, reason: str) -> None:
+    """Cancel a job, or the pictures a finished one waits for."""
+    from tasks.commands import cancel_job
+
+    click.echo(cancel_job(wired(), asker(organization), job_id, reason))
+
+
+@jobs.command()
+@_job_argument
+@organization_option
+def retry(job_id: UUID, organization: str) -> None:
+    """Take a job up again from its first unfinished step."""
+    from tasks.commands import retry_job
+
+    retry_job(wired(), asker(organization), job_id)
+    click.echo("It will run again.")
+
+
+@jobs.command()
+@click.argument("job_id", type=click.UUID, required=False)
+@organization_option
+@click.option("--dead-letters", is_flag=True, help="Many at once: dead letters, the oldest first.")
+@click.option("--code", help="Of those, only the ones that ended with this error.")
+@click.option("--job-type", help="Of those, only jobs of this kind.")
+@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="At most so many of those.")
+@_json_option
+def requeue(
+    job_id: UUID | None,
+    organization: str,
+    dead_letters: bool,
+    code: str | None,
+    job_type: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Take up JOB_ID again, or many dead letters. Exits with 1 when one of those was refused."""
+    from tasks.admin import requeue_dead_letters
+    from tasks.commands import retry_job
+
+    if dead_letters is (job_id is not None):
+        raise click.UsageError("Name a job, or say --dead-letters.")
+    if job_id is not None:
+        retry_job(wired(), asker(organization), job_id)
+        click.echo("It will run again.")
+        return
+    outcomes = requeue_dead_letters(wired(), asker(organization), code=code, job_type=job_type, limit=limit)
+    if as_json:
+        _print([outcome.as_json() for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            click.echo(f"{outcome.job_id}  {outcome.error.message if outcome.error else 'It will run again.'}")
+    if any(outcome.error for outcome in outcomes):
+        sys.exit(1)
+
+
+@jobs.command("dead-letter")
+@_job_argument
+@organization_option
+def dead_letter(job_id: UUID, organization: str) -> None:
+    """Put a job that failed or went stale among the dead letters."""
+    from tasks.admin import make_dead_letter
+
+    make_dead_letter(wired(), asker(organization), job_id)
+    click.echo("It is a dead letter now, and is kept until somebody requeues or deletes it.")
+
+
+@jobs.command("mark-stale")
+@_job_argument
+@organization_option
+def mark_stale(job_id: UUID, organization: str) -> None:
+    """Take a job out of its worker's hands. The reconciler decides about it within seconds."""
+    from tasks.admin import mark_stale as mark
+
+    mark(wired(), asker(organization), job_id)
+    click.echo("It is stale now. The reconciler takes it up within seconds.")
+
+
+@jobs.command()
+@_job_argument
+@organization_option
+def delete(job_id: UUID, organization: str) -> None:
+    """Let a job go that ended badly. What it saved stays."""
+    from tasks.admin import delete_job
+
+    delete_job(wired(), asker(organization), job_id)
+    click.echo("It is deleted. Its courses and pictures stay.")
+
+
+@click.command()
+@_json_option
+def reconcile(as_json: bool) -> None:
+    """Find and correct drift now: among the rows, and between rows and store."""
+    from tasks.admin import reconcile_now
+
+    corrected = reconcile_now(wired())
+    if as_json:
+        _print(corrected)
+    elif not corrected:
+        click.echo("Nothing to correct.")
+    else:
+        for kind, number in corrected.items():
+            click.echo(f"{number:>5}  {kind}")

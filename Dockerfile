@@ -5,8 +5,8 @@ FROM python:3.11.15-slim-bookworm AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-COPY requirements.txt constraints.txt /build/
-RUN /venv/bin/pip install -r /build/requirements.txt -c /build/constraints.txt \
+COPY requirements.txt requirements-observability.txt constraints.txt /build/
+RUN /venv/bin/pip install -r /build/requirements-observability.txt -r /build/requirements.txt -c /build/constraints.txt \
     && /venv/bin/pip check \
     && /venv/bin/pip uninstall --yes pip
 

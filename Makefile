@@ -4,6 +4,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
+# Whole systems are tested in one process, everything else in the others.
+PROCESSES ?= 2
 STAMP := $(VENV)/.ready
 
 help: ## What there is to do
@@ -39,7 +41,7 @@ lint: setup ## ruff, mypy, import-linter
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: lint ## Lint, and every tier of tests; starts whatever it needs
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 chaos: setup ## Break everything for ten minutes under load, then check every promise; SEED= repeats a run
 	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))

@@ -25,6 +25,10 @@ broker_pool_limit = 8
 # Acknowledged when taken, not when done: what a lost worker leaves behind is found by its rows, and a message is
 # never delivered again while its step still runs.
 task_acks_late = False
+# A worker takes a message only when it can begin it: one it had fetched before would stand ahead of everybody who comes
+# later, in memory where no order reaches it (decision 0009). A thread that becomes free says so by its task event, so
+# leave these on; without them a free thread looks for its next message only once a second.
+worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
 # Results live in Postgres. Nothing waits on Celery's.
 task_ignore_result = True

@@ -82,12 +82,6 @@ class Conflict(CoursewrightError):
     title = "That collides with what is there"
 
 
-class TooLarge(CoursewrightError):
-    status = 413
-    code = "body_too_large"
-    title = "The request is too large"
-
-
 class Invalid(CoursewrightError):
     """Content that doesn't fit its schema: 422 with every field named."""
 
@@ -100,6 +94,20 @@ class Invalid(CoursewrightError):
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(message or first + more)
         self.errors = errors
+
+
+class TooMany(CoursewrightError):
+    """Somebody asked for more than their share. ``retry_after``: in how many seconds asking again can succeed."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "That is more than your share for now"
+
+    def __init__(
+        self, message: str, *, retry_after: float, code: str | None = None, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, code=code, details=details)
+        self.retry_after = retry_after
 
 
 class ModelNotConfigured(CoursewrightError):

@@ -9,13 +9,12 @@ from typing import Any, Literal, TypedDict, get_args
 from marshmallow import ValidationError, fields, validate, validates_schema
 from slugify import slugify
 
-from schema.errors import FieldError, Invalid
-from schema.fields import Flag, StrictSchema, Text, Whole, load
+from schema.fields import Flag, Line, Lines, StrictSchema, Text, Whole, load
 
 Status = Literal["pending", "processing", "done", "failed", "cancelled", "stale", "dead_letter"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-#: Every move a job may make. Nothing else moves a job; ``storage.jobs`` builds its guards from this table.
+#: Every move a job may make. Nothing else moves a job; ``storage.moves`` builds its guards from this table.
 MOVES: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"processing", "cancelled"}),
     "processing": frozenset({"done", "failed", "pending", "dead_letter", "cancelled", "stale"}),
@@ -30,16 +29,14 @@ ACTIVE: frozenset[Status] = frozenset({"pending", "processing", "stale"})
 #: A person may ask for these to be taken up again.
 RETRYABLE: frozenset[Status] = frozenset({"failed", "cancelled", "stale", "dead_letter"})
 
+#: Of an organization's jobs the lower number goes first: those a person asked for one by one, then those of a batch.
+SINGLE_PRIORITY, BATCH_PRIORITY = 5, 9
+
 JobType = Literal["course", "media"]
 #: The names older clients use.
 OLDER_JOB_TYPES = {"ai_course_generate": "course", "ai_media_generate": "media"}
 #: What ``POST /api/jobs`` takes. Media jobs are made by the course they belong to.
 REQUESTABLE: tuple[str, ...] = ("course",)
-
-
-def may_move(before: Status, after: Status) -> bool:
-    """Whether the table allows the move."""
-    return after in MOVES[before]
 
 
 def sources_of(after: Status) -> tuple[Status, ...]:
@@ -78,15 +75,15 @@ class CourseRequestSchema(StrictSchema):
     """The payload of a ``course`` job (limits from the public contract)."""
 
     courseId = Text(validate=validate.Regexp(COURSE_ID, error="Use 1 to 64 letters, digits and hyphens."))
-    subject = Text(required=True, validate=[validate.Length(max=200), _not_blank])
-    title = Text(validate=[validate.Length(max=120), _not_blank])
-    gradeBand = Text(required=True, validate=[validate.Length(max=50), _not_blank])
-    grade = Text(validate=[validate.Length(max=50), _not_blank])
+    subject = Line(required=True, validate=[validate.Length(max=200), _not_blank])
+    title = Line(validate=[validate.Length(max=120), _not_blank])
+    gradeBand = Line(required=True, validate=[validate.Length(max=50), _not_blank])
+    grade = Line(validate=[validate.Length(max=50), _not_blank])
     mode = Text(required=True, validate=validate.OneOf(["options", "numeric"]))
     itemsPerGroup = Whole(load_default=12, validate=validate.Range(1, 100))
     levelsCount = Whole(load_default=3, validate=validate.Range(1, 10))
     studyTextsCount = Whole(load_default=2, validate=validate.Range(1, 12))
-    notes = Text(load_default="", validate=validate.Length(max=5000))
+    notes = Lines(load_default="", validate=validate.Length(max=5000))
     language = Text(
         load_default="en",
         validate=validate.Regexp(
@@ -95,7 +92,7 @@ class CourseRequestSchema(StrictSchema):
     )
     visibility = Text(load_default="org", validate=validate.OneOf(["private", "org", "public"]))
     tags = fields.List(
-        Text(validate=[validate.Length(max=50), _not_blank]), load_default=list, validate=validate.Length(max=20)
+        Line(validate=[validate.Length(max=50), _not_blank]), load_default=list, validate=validate.Length(max=20)
     )
     generateStudyTextImages = Flag(load_default=False)
 
@@ -135,10 +132,11 @@ class NewJob:
     payload: dict[str, Any]
 
 
-def load_new_job(given: Any) -> NewJob:
-    """Check the body of ``POST /api/jobs``. Raises ``Invalid`` naming every faulty field."""
-    body = load(NewJobSchema(), given)
-    payload = load(CourseRequestSchema(), body["payload"], under="payload")
+def load_new_job(given: Any, under: str = "") -> NewJob:
+    """Check the body of ``POST /api/jobs``, or a part of another with its path. Raises ``Invalid`` naming every faulty
+    field."""
+    body = load(NewJobSchema(), given, under)
+    payload = load(CourseRequestSchema(), body["payload"], f"{under}.payload" if under else "payload")
     if wishes_pictures(payload["notes"]):
         payload["generateStudyTextImages"] = True
     return NewJob("course", payload)
@@ -153,22 +151,12 @@ def course_slug(subject: str, code: str) -> str:
 class CancelSchema(StrictSchema):
     """``POST /api/jobs/{jobId}/cancel``."""
 
-    reason = Text(load_default="", validate=validate.Length(max=500))
+    reason = Lines(load_default="", validate=validate.Length(max=500))
 
 
-def check_job_id(text: str) -> None:
-    """Raise ``Invalid`` when ``text`` is not a job id (a UUID)."""
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-        raise Invalid([FieldError("jobId", "invalid_value", "Not a job id.")])
-
-
-class ErrorInfo(TypedDict, total=False):
-    """A job's ``error`` as shown."""
-
-    code: str
-    message: str
-    step: str | None
-    details: dict[str, Any]
+def is_id(text: str) -> bool:
+    """Whether ``text`` can be the id of a job or a batch (a UUID)."""
+    return re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text) is not None
 
 
 class UsageSchema(StrictSchema):

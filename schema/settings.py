@@ -236,7 +236,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         read.faults.append(f"LOG_LEVEL is {settings.log_level!r}. It needs DEBUG, INFO, WARNING or ERROR.")
     if read.faults:
-        raise SettingsError(" ".join(read.faults))
+        raise SettingsError(" ".join(read.faults), details={"faults": read.faults})
     return settings
 
 

@@ -24,7 +24,7 @@ class Beginning:
     model: str
 
 
-def begin(db: Database, lease: Lease, call: Beginning) -> None:
+def started(db: Database, lease: Lease, call: Beginning) -> None:
     """Note a call before it goes out, for the step that holds this lease."""
     with db.statement() as tx:
         tx.run(

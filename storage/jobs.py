@@ -11,6 +11,7 @@ from uuid import UUID
 
 from schema.clock import iso
 from schema.events import Event
+from schema.job import SINGLE_PRIORITY
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
 
@@ -19,7 +20,8 @@ from storage.events import TOLD, told
 
 @dataclass(frozen=True)
 class NewRow:
-    """A job to be made. ``target`` is what only one active job may work on; ``request_hash`` is over kind and body."""
+    """A job to be made. ``target`` is what only one active job may work on; ``request_hash`` is over kind and body;
+    ``rationed`` jobs count for what a person may ask for in an hour. A child job has its parent's ``priority``."""
 
     job_id: UUID
     organization_id: UUID
@@ -35,6 +37,8 @@ class NewRow:
     parent_job_id: UUID | None = None
     batch_id: UUID | None = None
     request_hash: str | None = None
+    priority: int = SINGLE_PRIORITY
+    rationed: bool = False
 
 
 def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
@@ -47,9 +51,10 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
         ), held AS (
           INSERT INTO jobs (id, organization_id, job_type, status, queue, target, course_id, parent_job_id, batch_id,
             current_step, total_steps, max_retries, created_by, request_hash, base_revision,
-            due_at, last_seq, progress_message)
+            priority, rationed, due_at, last_seq, progress_message)
           SELECT :id, :org, :job_type, 'pending', :queue, :target, :course_id, :parent, :batch,
             :first_step, :total_steps, :max_retries, :created_by, :hash, base.revision,
+            COALESCE((SELECT parent.priority FROM jobs AS parent WHERE parent.id = :parent), :priority), :rationed,
             clock_timestamp(), :told, 'Waiting for a worker'
           FROM base
           ON CONFLICT DO NOTHING
@@ -73,6 +78,8 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
             "max_retries": new.max_retries,
             "created_by": new.created_by,
             "hash": new.request_hash,
+            "priority": new.priority,
+            "rationed": new.rationed,
             "payload": json.dumps(dict(new.payload)),
             **told([created]),
         },
@@ -199,7 +206,7 @@ def newest(
     """Jobs of the organization, newest first, those made before the given one. ``filters`` are column names."""
     where = ["j.organization_id = :org", "j.purged_at IS NULL"]
     values: dict[str, Any] = {"org": organization_id, "limit": limit}
-    for column in ("status", "job_type", "course_id", "created_by"):
+    for column in ("status", "job_type", "course_id", "created_by", "batch_id"):
         if column in filters:
             where.append(f"j.{column} = :{column}")
             values[column] = filters[column]

@@ -36,12 +36,15 @@ class Lease:
 
 
 def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
-    """Give a step up undone (shutdown): due again in ``seconds``, no attempt counted."""
+    """Give a step up undone (shutdown): due again in ``seconds``, no attempt counted.
+
+    The job keeps its organization's place, because a copy of its message may still be out and begin it: to the
+    dispatcher its message is one that was lost long ago."""
     with db.statement() as tx:
         row = tx.run(
             f"""WITH held AS (
               UPDATE jobs SET status = 'pending', due_at = clock_timestamp() + make_interval(secs => :seconds),
-                sent_at = NULL, sends = 0, progress_message = 'Waiting for a worker', {RESTS},
+                sent_at = 'epoch', sends = 0, progress_message = 'Waiting for a worker', {RESTS},
                 updated_at = clock_timestamp()
               WHERE {FENCE} RETURNING id
             ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)

@@ -140,9 +140,10 @@ def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
     It is chosen below the ports of outgoing connections: while a server restarts, one of those could take its port,
     even the very connection that looks whether it is back."""
     below = range(_LOWEST, max(_LOWEST + 1, _first_outgoing()))
-    for candidate in (preferred, *random.sample(below, min(200, len(below))), *[0] * 100):
+    first = [preferred] if preferred else []
+    for candidate in (*first, *random.sample(below, min(200, len(below))), *[0] * 100):
         port = _bindable(host, candidate)
-        if port is not None and (_reserved(port) if candidate == preferred != 0 else port not in _given):
+        if port is not None and (_reserved(port) if port == preferred else port not in _given):
             _given.add(port)
             return port
     raise StartFailed("No free port could be found on this machine.")

@@ -45,6 +45,8 @@ metadata = MetaData(
 
 NOW = text("clock_timestamp()")
 HOT = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0}
+#: For the times of rows that are only ever added: a few bytes for each 32 pages, kept up to date without a vacuum.
+LOG = {"pages_per_range": 32, "autosummarize": "on"}
 
 
 def _moment(name: str, *, required: bool = False) -> Column[Any]:
@@ -83,6 +85,7 @@ batches = Table(
 )
 
 _active = "status IN ('pending', 'processing', 'stale')"
+_ended = "status IN ('done', 'failed', 'cancelled', 'dead_letter')"
 jobs = Table(
     "jobs",
     metadata,
@@ -141,12 +144,22 @@ jobs = Table(
     CheckConstraint(f"status IN ({', '.join(repr(name) for name in STATUSES)})", name="status"),
     Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(_active)),
     Index("ix_jobs_due", "queue", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    # An organization's next jobs in their order, without a look at the thousands behind them (``storage.admission``).
+    Index(
+        "ix_jobs_waiting",
+        *("queue", "organization_id", "priority", text("(started_at IS NULL)"), "due_at", "id"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
     Index("ix_jobs_active", "status", postgresql_where=text(_active)),
     Index("ix_jobs_newest", "organization_id", "created_at", "id"),
     Index("ix_jobs_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
+    Index("ix_jobs_media_pending", "id", postgresql_where=text("media_pending > 0")),
     Index("ix_jobs_course", "organization_id", "course_id"),
     Index("ix_jobs_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
     Index("ix_jobs_rationed", "organization_id", "created_by", "created_at", postgresql_where=text("rationed")),
+    # Both for operators: what ended lately, and what waits for a person. Neither covers a column that progress changes.
+    Index("ix_jobs_ended", text("COALESCE(completed_at, cancelled_at)"), postgresql_where=text(_ended)),
+    Index("ix_jobs_dead_letter", "organization_id", "completed_at", postgresql_where=text("status = 'dead_letter'")),
     postgresql_with=HOT,
 )
 
@@ -200,7 +213,7 @@ job_steps = Table(
     Column("result", JSONB, nullable=False),
     Column("seconds", Double, nullable=False),
     _moment("created_at", required=True),
-    Index("ix_job_steps_created_at", "created_at", postgresql_using="brin"),
+    Index("ix_job_steps_created_at", "created_at", postgresql_using="brin", postgresql_with=LOG),
 )
 
 job_events = Table(
@@ -353,6 +366,8 @@ model_calls = Table(
     Column("cost_usd", Numeric(12, 6)),
     _moment("created_at", required=True),
     Index("ix_model_calls_job_id", "job_id"),
+    Index("ix_model_calls_started", "created_at", postgresql_where=text("outcome = 'started'")),
+    Index("ix_model_calls_created_at", "created_at", postgresql_using="brin", postgresql_with=LOG),
 )
 
 #: Belongs to no organization: an endpoint counts the calls of all of them together.
@@ -397,5 +412,6 @@ daily_stats = Table(
     Column("input_tokens", BigInteger, nullable=False, server_default=text("0")),
     Column("output_tokens", BigInteger, nullable=False, server_default=text("0")),
     Column("cost_usd", Numeric(14, 6), nullable=False, server_default=text("0")),
+    Index("ix_daily_stats_day", "day"),
     CheckConstraint("kind IN ('job', 'step', 'call')", name="kind"),
 )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import Celery, Task, chain, signals
 
+from schema.errors import SettingsError
 from schema.settings import settings
 from storage.processes import end_with_parent
 from storage.queue import Sending
-from tasks import logs
+from tasks import logs, tracing
 from tasks.deps import wire
 from tasks.pipeline import PIPELINES
 from tasks.step import JobFailed, deliver
@@ -50,8 +52,21 @@ def send(sending: Sending) -> None:
     """Put a job's remaining steps on the broker as one chain. Raises the broker's error when it is away."""
     pipeline = PIPELINES[sending.job_type]
     remaining = pipeline.steps[pipeline.index(sending.step) :]
-    links = [STEP_TASKS[step.name].si(str(sending.job_id), sending.run).set(queue=pipeline.queue) for step in remaining]
-    chain(*links).apply_async(retry=False)
+    # The job keeps its line for all its steps: what a small organization has begun overtakes as its first step did.
+    options = {"queue": pipeline.queue, "priority": sending.line}
+    links = [STEP_TASKS[step.name].si(str(sending.job_id), sending.run).set(**options) for step in remaining]
+    with tracing.own_trace():
+        chain(*links).apply_async(retry=False)
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+@signals.beat_init.connect  # type: ignore[untyped-decorator]
+def _traced(sender: Any, **_: Any) -> None:
+    name = str(getattr(sender, "hostname", None) or "beat").partition("@")[0]
+    try:
+        tracing.start(settings(), name)
+    except SettingsError as error:
+        sys.exit(f"coursewright: {error.message}")  # Celery would only log anything less than this
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

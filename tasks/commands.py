@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -14,14 +15,15 @@ from uuid import UUID
 import structlog
 
 from schema.clock import iso, new_id, short_code, utc_now
-from schema.errors import Conflict, NotFound
+from schema.errors import Conflict, NotFound, TooMany
 from schema.events import Event
 from schema.job import ACTIVE, RETRYABLE, CourseRequest, NewJob, course_slug
-from storage import events, jobs, moves
+from storage import events, jobs, moves, rations
 from storage.db import Transaction
 from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
 from tasks.deps import Deps
+from tasks.estimates import estimated_seconds
 from tasks.pipeline import PIPELINES
 from tasks.strategies import choose
 
@@ -30,10 +32,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Asker:
-    """On whose behalf: an organization, and who there (kept for audit, need not be a known user)."""
+    """On whose behalf: an organization, and who there (kept for audit, need not be a known user). ``rationed``: may ask
+    for ``USER_JOBS_PER_HOUR`` jobs one by one."""
 
     organization_id: UUID
     user: str | None
+    rationed: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Started:
     by_key: bool = False
 
 
-def _fingerprint(new: NewJob) -> str:
+def fingerprint_of(new: NewJob) -> str:
     """A hash of what was asked, the same for the same request in any spelling."""
     return hashlib.sha256(json.dumps([new.job_type, new.payload], sort_keys=True).encode()).hexdigest()
 
@@ -55,8 +59,9 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
     """Accept a request for work: the job, its first event and the intent to send it commit together.
 
     Raises ``ModelNotConfigured`` when nobody can serve it, and ``Conflict`` (``idempotency_conflict``,
-    ``active_job_exists``) when its key or its target is taken by another request."""
-    fingerprint = _fingerprint(new)
+    ``active_job_exists``) when its key or its target is taken by another request, and ``TooMany``
+    (``user_job_limit``) when a person has asked for as many within the hour as one may."""
+    fingerprint = fingerprint_of(new)
     course_id = new.payload.get("courseId") or course_slug(new.payload["subject"], short_code())
     pipeline = PIPELINES[new.job_type]
     row = NewRow(
@@ -72,14 +77,20 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
         target=f"course:{course_id}",
         course_id=course_id,
         request_hash=fingerprint,
+        rationed=asker.rationed,
     )
+    expected = estimated_seconds(deps, row.organization_id, row.job_type)
     with deps.db.transaction() as tx:
         if idempotency_key is not None:
             other = jobs.take_key(tx, asker.organization_id, idempotency_key, row.job_id, fingerprint)
             if other is not None:
                 return _same_key(other, fingerprint)
         choose(cast(CourseRequest, new.payload), deps.settings.model.configured)
-        started = _insert(tx, row)
+        if asker.rationed:
+            rations.take_turn(tx, asker.organization_id, asker.user)
+        started = _insert(tx, row, expected)
+        if asker.rationed and started.fresh:
+            _check_ration(tx, asker, row.job_id, deps.settings.jobs.user_per_hour)
         if idempotency_key is not None and not started.fresh:
             jobs.give_key(tx, asker.organization_id, idempotency_key, started.job_id)
         if started.fresh:
@@ -89,15 +100,34 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
 
 
 def _same_key(other: Rival, fingerprint: str) -> Started:
-    if other.request_hash == fingerprint:
-        return Started(other.job_id, other.status, fresh=False, by_key=True)
-    words = f"This Idempotency-Key was used for another request (job {other.job_id}). Use a new key."
-    raise Conflict(words, code="idempotency_conflict", details={"jobId": str(other.job_id)})
+    check_key(other, fingerprint)
+    return Started(other.job_id, other.status, fresh=False, by_key=True)
 
 
-def _insert(tx: Transaction, row: NewRow) -> Started:
+def check_key(other: Rival, fingerprint: str) -> None:
+    """Raise ``Conflict`` (``idempotency_conflict``) unless the key's holder was made by the very same request."""
+    if other.request_hash != fingerprint:
+        words = f"This Idempotency-Key was used for another request (job {other.job_id}). Use a new key."
+        raise Conflict(words, code="idempotency_conflict", details={"jobId": str(other.job_id)})
+
+
+def _check_ration(tx: Transaction, asker: Asker, job_id: UUID, limit: int) -> None:
+    """Undo a job that is one more than its person may ask for in an hour. What was there already is never refused."""
+    seconds = rations.seconds_until_free(tx, asker.organization_id, asker.user, limit, besides=job_id)
+    if seconds is None:
+        return
+    seconds = max(1, math.ceil(seconds))
+    words = (
+        f"You have asked for {limit} jobs within an hour, and USER_JOBS_PER_HOUR allows no more. The next one can be "
+        f"asked for in {seconds} seconds. Jobs of a batch are not counted."
+    )
+    details = {"limit": "USER_JOBS_PER_HOUR", "jobsPerHour": limit, "retryAfterSeconds": seconds}
+    raise TooMany(words, code="user_job_limit", retry_after=seconds, details=details)
+
+
+def _insert(tx: Transaction, row: NewRow, expected_seconds: float | None) -> Started:
     """Make the job, or find the active one that does the very same."""
-    created = Event("job_created", {"estimatedDuration": None})
+    created = Event("job_created", {"estimatedDuration": expected_seconds})
     for _ in range(3):
         if jobs.insert(tx, row, created):
             return Started(row.job_id, "pending", fresh=True)

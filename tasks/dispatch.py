@@ -6,10 +6,13 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from schema.errors import Unavailable
+from schema.settings import JobSettings
+from storage import corrections
+from storage.admission import Limits, anything_waits, take_for_sending
 from storage.bus import reaching_redis
-from storage.queue import Sending, take_for_sending, waiting_queues
+from storage.queue import Sending
 from tasks.deps import Deps
-from tasks.pipeline import PIPELINES
+from tasks.pipeline import MEDIA_QUEUE, PIPELINES
 
 log = structlog.get_logger(__name__)
 
@@ -17,31 +20,34 @@ log = structlog.get_logger(__name__)
 QUEUES = sorted({pipeline.queue for pipeline in PIPELINES.values()})
 
 
+def limits_of(jobs: JobSettings) -> Limits:
+    """The limits by which jobs are admitted.
+
+    A job holds a place of its organization from the sending on. So that pictures nobody has begun leave places for
+    courses, also when no worker makes pictures, at most a quarter of all wait so."""
+    most = jobs.organization_max_active
+    shares = {queue: max(1, most // 4) if queue == MEDIA_QUEUE else most for queue in QUEUES}
+    return Limits(most, shares, jobs.dispatch_window, jobs.resend_after_seconds)
+
+
 def dispatch(deps: Deps) -> int:
     """Send what is due, up to the window of each queue. Returns how many messages went out.
 
     Never raises: a message that can't be sent now is sent again by a later sweep, because its row still says "due"."""
+    jobs = deps.settings.jobs
     sent = 0
-    resend = deps.settings.jobs.resend_after_seconds
     try:
-        queues = waiting_queues(deps.db, resend_after_seconds=resend)
+        if not anything_waits(deps.db, QUEUES, jobs.resend_after_seconds):
+            return 0
+        sendings = take_for_sending(deps.db, limits_of(jobs))
+        for sending in sendings:
+            _send(deps, sending)
+            sent += 1
+        if again := sum(sending.again for sending in sendings):
+            corrections.count(deps.db, "sent_again", again)
     except Unavailable as error:
-        log.warning("dispatch_waits", reason=error.code)
-        return 0
-    for queue in queues:
-        try:
-            sendings = take_for_sending(
-                deps.db,
-                queue,
-                window=deps.settings.jobs.dispatch_window,
-                resend_after_seconds=resend,
-            )
-            for sending in sendings:
-                _send(deps, sending)
-                sent += 1
-        except Unavailable as error:
-            cause = type(error.__cause__).__name__ if error.__cause__ else None
-            log.warning("dispatch_waits", reason=error.code, error=cause, queue=queue)
+        cause = type(error.__cause__).__name__ if error.__cause__ else None
+        log.warning("dispatch_waits", reason=error.code, error=cause)
     return sent
 
 

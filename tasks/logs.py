@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -22,6 +23,19 @@ _QUIET = (
 )
 
 
+#: Called with the name of the line and the error, for every line that carries one (``tasks.tracing``).
+crash_listeners: list[Callable[[str, BaseException], None]] = []
+
+
+def _tell_listeners(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if crash_listeners and line.get("exc_info"):
+        error = line["exc_info"] if isinstance(line["exc_info"], BaseException) else sys.exc_info()[1]
+        if error is not None:
+            for listener in crash_listeners:
+                listener(str(line.get("event")), error)
+    return line
+
+
 def configure(level: str) -> None:
     """Send our own logs and those of libraries through the same JSON renderer, to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -29,6 +43,7 @@ def configure(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _tell_listeners,
         structlog.processors.format_exc_info,
     ]
     handler = logging.StreamHandler(sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from storage.queue import next_due
+from storage.admission import take_next
 from tasks.deps import Deps
 from tasks.dispatch import QUEUES
 from tasks.publish import publish_catalogs
@@ -23,7 +23,8 @@ class Ran:
 def run_due(deps: Deps) -> Ran:
     """Carry out everything due now, each job as far as it goes in one turn."""
     ran = Ran()
-    while (sending := next_due(deps.db, QUEUES)) is not None:
+    most = deps.settings.jobs.organization_max_active
+    while (sending := take_next(deps.db, QUEUES, most)) is not None:
         delivery = deliver(deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"))
         ran.turns += 1
         if delivery.failed is not None:

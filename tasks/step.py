@@ -224,6 +224,7 @@ def _settle(deps: Deps, held: Held, step: Step, error: CoursewrightError) -> Del
         return Delivery("stopped:database_away")  # the watcher finds the lease when the database is back
     if status is None:
         return Delivery("stopped:not_ours")
+    nudge.dispatch_soon(deps)  # its place is free for another job of its organization
     if status == "pending":
         return Delivery("stopped:tries_again")
     return Delivery(f"stopped:{status}", failed=error.code)

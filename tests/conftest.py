@@ -37,6 +37,13 @@ T = TypeVar("T")
 DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo school")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole systems share some that are already running, so they stay in one of the two processes."""
+    for item in items:
+        if {"acceptance", "chaos"} & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("systems"))
+
+
 @dataclass(frozen=True)
 class Servers:
     """The embedded servers of this run. ``environ`` is what a process needs to reach them."""
@@ -216,13 +223,28 @@ def deps(settings: Settings, outbox: Outbox) -> Iterator[Deps]:
 
 def make_deps(settings: Settings, outbox: Outbox) -> Deps:
     """Deps of one more process."""
-    return Deps(
+    made = Deps(
         settings=settings,
         db=Database(make_engine(settings.database_url, name="test")),
         bus=Bus(settings.redis_url),
         objects=ObjectStore(settings.s3),
         send=outbox,
     )
+    _watching.append(made)
+    return made
+
+
+#: All that were made in a test. What watches in them may not go on into the next one.
+_watching: list[Deps] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_watches_on() -> Iterator[None]:
+    yield
+    for made in _watching:
+        if "watcher" in made.__dict__:
+            made.watcher.close()
+    _watching.clear()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from flask.json.provider import DefaultJSONProvider
 from schema.clock import new_id
 from tasks import logs
 from tasks.packs import shelf
-from web import caching, content, identity, openapi, problems, system
-from web.api import catalog, courses, jobs, stream
+from web import caching, content, identity, openapi, problems, system, traffic, watched
+from web.api import admin, batches, catalog, courses, dead_letters, jobs, statistics, stream
 from web.pages import home
 from web.wiring import deps
 
@@ -34,6 +34,7 @@ def create_app() -> Flask:
     shelf()  # a faulty pack stops the start, instead of every request
     logs.configure(settings.log_level)
     app = Flask(__name__)
+    watched.follow(app, settings)
     app.json = _Json(app)
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -45,10 +46,14 @@ def create_app() -> Flask:
     _name_requests(app)
     for blueprint in (
         jobs.blueprint,
+        batches.blueprint,
         stream.blueprint,
         courses.blueprint,
         catalog.blueprint,
         catalog.public,
+        admin.blueprint,
+        dead_letters.blueprint,
+        statistics.blueprint,
         content.blueprint,
         content.public,
         system.blueprint,
@@ -80,11 +85,13 @@ def _name_requests(app: Flask) -> None:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         # The rule, not the path: a login link's path holds its token.
         rule = request.url_rule.rule if request.url_rule is not None else None
+        seconds = time.monotonic() - g.began
+        traffic.count(request.blueprint, request.method, response.status_code, seconds)
         log.info(
             "request",
             method=request.method,
             rule=rule,
             status=response.status_code,
-            milliseconds=round((time.monotonic() - g.began) * 1000, 1),
+            milliseconds=round(seconds * 1000, 1),
         )
         return response

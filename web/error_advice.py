@@ -4,11 +4,12 @@ from __future__ import annotations
 
 #: Every code there is. A guard test fails for one that is raised somewhere and missing here.
 ADVICE: dict[str, str] = {
-    "active_job_exists": "details.jobId works on this course. Wait for it, or cancel it.",
+    "active_job_exists": "details.jobId (details.jobs of a batch) works on this course. Wait for it, or cancel it.",
     "bad_diagram": "The pack's diagram has a fault; details names the field.",
     "bad_key": "Use 1 to 200 printable ASCII characters as Idempotency-Key.",
     "bad_request": "Read detail.",
-    "body_too_large": "Send at most 1 MB.",
+    "batch_finished": "All jobs of the batch have ended; there is nothing left to cancel.",
+    "body_too_large": "Send at most 1 MB; a batch may have 8 MB.",
     "broker_away": "Nothing: the job waits, and is sent within seconds of the broker's return.",
     "cancelled": "A person cancelled the picture.",
     "conflict": "Read detail.",
@@ -19,7 +20,8 @@ ADVICE: dict[str, str] = {
     "http_error": "Read detail.",
     "idempotency_conflict": "The key belongs to another request. Use a new one.",
     "internal_error": "Tell us, with the requestId.",
-    "invalid": "Correct every field in errors: required, unknown_field, wrong_type or invalid_value.",
+    "invalid": "Correct every field in errors: required, unknown_field, wrong_type or invalid_value; in a batch also "
+    "duplicate_target and model_not_configured.",
     "invalid_agent_token": "Send the server's AGENT_TOKEN. When the server has none, programs are refused.",
     "invalid_user_id": "Send a UUID as X-User-Id, or leave it out.",
     "job_finished": "There is nothing left to cancel.",
@@ -27,6 +29,7 @@ ADVICE: dict[str, str] = {
     "malformed_json": "Send JSON in UTF-8, no key twice, no NaN.",
     "method_not_allowed": "See the header Allow.",
     "model_answer_unreadable": "The model keeps answering in another shape. Take a stronger one.",
+    "model_braked": "Nothing: the job goes on by itself. GET /metrics and coursewright doctor show the brake.",
     "model_not_configured": "Ask for a subject that has a pack, or for arithmetic, or connect a model.",
     "model_quota_exhausted": "Check the plan and the billing of the account.",
     "model_rate_limited": "Lower MODEL_CONCURRENCY, or raise your limit with the vendor.",
@@ -46,10 +49,13 @@ ADVICE: dict[str, str] = {
     "store_busy": "Too many wrote the same file at once.",
     "target_gone": "The picture's place is no longer in the course.",
     "temporarily_unavailable": "Read message.",
+    "too_many_requests": "Ask again after Retry-After seconds.",
     "unauthenticated": "Send the two headers, or open a fresh login link.",
     "unavailable": "Ask again in two seconds (Retry-After).",
     "unknown_organization": "Check the id. coursewright org create makes one.",
+    "user_job_limit": "Wait for Retry-After seconds, ask for a batch, or raise USER_JOBS_PER_HOUR.",
     "validation_failed": "details.problems lists what is wrong. Retry: only the failing parts are made anew.",
-    "deadline_exceeded": "Retry it: it goes on from what is finished. When it happens often, raise JOB_TIMEOUT_SECONDS.",
+    "deadline_exceeded": "Retry: it goes on from what is finished. When it happens often, raise JOB_TIMEOUT_SECONDS.",
+    "wrong_status": "The job's status does not allow this; detail says which would.",
     "worker_lost": "The worker died. When it happens often, look at memory and logs.",
 }

@@ -36,7 +36,8 @@ class Identity:
 
     @property
     def asker(self) -> Asker:
-        return Asker(self.organization_id, self.user)
+        # A person is rationed; a program is not, nor is who runs the place.
+        return Asker(self.organization_id, self.user, rationed=self.way != "agent" and self.role != "admin")
 
 
 @dataclass(frozen=True)

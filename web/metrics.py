@@ -1,55 +1,186 @@
-"""Figures as Prometheus sees them."""
+"""Figures as Prometheus sees them. docs/operations.md explains each, and a test compares the names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from storage.metrics import Figures
+from schema.clock import utc_now
+from schema.errors import Unavailable
+from schema.version import VERSION
+from storage import metrics as rows
+from storage.brakes import Brake
+from storage.health import broker_lengths
+from storage.metrics import Figures, Queue
+from storage.schema_version import head
+from tasks.deps import Deps
+from tasks.dispatch import QUEUES
+from tasks.pipeline import PIPELINES
+from web import traffic
+
+#: Scrapes within this time, in seconds, are answered from one reading.
+KEPT_SECONDS = 5.0
+_ALL_QUEUES = [*QUEUES, "control"]
+_LIVING = ("pending", "processing", "stale", "dead_letter")
+_ENDED = ("done", "failed", "cancelled", "dead_letter")
+
+Rows = Iterable[tuple[Iterable[str], float]]
 
 
-class RowCollector(Collector):
-    """Shows figures read a moment ago."""
+@dataclass(frozen=True)
+class Reading:
+    """What one look found. None: that server is away."""
 
-    def __init__(self, figures: Figures) -> None:
-        self.figures = figures
+    figures: Figures | None
+    broker: Mapping[str, int] | None
+
+
+class Kept:
+    """The newest reading of this process, used again for a few seconds; however many ask, one reads."""
+
+    def __init__(self, deps: Deps, seconds: float = KEPT_SECONDS) -> None:
+        self._deps = deps
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._reading: Reading | None = None
+        self._read_at = 0.0
+
+    def get(self) -> Reading:
+        """A reading at most a few seconds old."""
+        with self._lock:
+            if self._reading is None or time.monotonic() - self._read_at > self._seconds:
+                self._reading = _read(self._deps)
+                self._read_at = time.monotonic()
+            return self._reading
+
+
+def _read(deps: Deps) -> Reading:
+    figures, broker = None, None
+    # What is away is shown as coursewright_dependency_up 0; the rest is told all the same.
+    with suppress(Unavailable):
+        figures = rows.read(deps.db, stale_after_seconds=deps.settings.jobs.stale_after_seconds)
+    with suppress(Unavailable):
+        broker = broker_lengths(deps.bus, _ALL_QUEUES)
+    return Reading(figures, broker)
+
+
+def shown(reading: Reading) -> bytes:
+    """The text format: a reading, and the requests that were counted."""
+    of_rows = CollectorRegistry()
+    of_rows.register(_Families(reading))
+    return generate_latest(of_rows) + generate_latest(traffic.registry())
+
+
+class _Families(Collector):
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
 
     def collect(self) -> Iterator[Metric]:
-        figures = self.figures
-        jobs = GaugeMetricFamily("coursewright_jobs", "Jobs by status and kind.", labels=["status", "job_type"])
-        for (status, kind), count in figures.jobs.items():
-            jobs.add_metric([status, kind], count)
-        yield jobs
-        waiting = GaugeMetricFamily("coursewright_queue_depth", "Steps due and not begun.", labels=["queue"])
-        oldest = GaugeMetricFamily(
-            "coursewright_oldest_waiting_seconds", "Age of the step waiting longest.", labels=["queue"]
-        )
-        for queue, count in figures.waiting.items():
-            waiting.add_metric([queue], count)
-            oldest.add_metric([queue], figures.oldest_waiting[queue])
-        yield waiting
-        yield oldest
-        yield GaugeMetricFamily(
-            "coursewright_leases_without_heartbeat", "Leases not renewed for a minute.", figures.without_heartbeat
-        )
-        yield GaugeMetricFamily("coursewright_retries", "Retries of all jobs that are kept.", figures.retries)
-        yield GaugeMetricFamily(
-            "coursewright_catalogs_behind", "Catalogs whose file is older than they are.", figures.catalogs_behind
-        )
-        yield GaugeMetricFamily(
-            "coursewright_documents_behind", "Documents not in the store as they are.", figures.documents_behind
-        )
-        labels = ["model", "outcome"]
-        calls = CounterMetricFamily("coursewright_model_calls", "Calls to models.", labels=labels)
-        tokens = CounterMetricFamily("coursewright_model_tokens", "Tokens.", labels=[*labels, "direction"])
-        cost = CounterMetricFamily("coursewright_model_cost_usd", "Cost where the price is known.", labels=labels)
-        for (model, outcome), (count, given, received, spent) in figures.calls.items():
-            calls.add_metric([model, outcome], count)
-            tokens.add_metric([model, outcome, "input"], given)
-            tokens.add_metric([model, outcome, "output"], received)
-            cost.add_metric([model, outcome], spent)
-        yield calls
-        yield tokens
-        yield cost
+        figures, broker = self.reading.figures, self.reading.broker
+        about = {"version": VERSION, "migration": head()}
+        yield InfoMetricFamily("coursewright_build", "What runs here.", value=about)
+        up = [(("database",), int(figures is not None)), (("redis",), int(broker is not None))]
+        yield _gauge("dependency_up", "Whether a server was reached: 1 or 0.", ["dependency"], up)
+        if broker is not None:
+            lengths = [((queue,), broker.get(queue, 0)) for queue in _ALL_QUEUES]
+            yield _gauge("broker_messages", "Messages that no worker has taken yet.", ["queue"], lengths)
+        if figures is not None:
+            yield from _jobs(figures)
+            yield from _movement(figures)
+            yield from _model(figures)
+            yield from _upkeep(figures)
+
+
+def _jobs(figures: Figures) -> Iterator[Metric]:
+    labels = ["status", "job_type"]
+    yield _gauge("jobs", "Jobs that live or wait for a person.", labels, _each(_LIVING, figures.living))
+    ended = _each(_ENDED, figures.ended)
+    yield _gauge("jobs_ended_last_five_minutes", "Jobs that ended in the last five minutes.", labels, ended)
+    yield _gauge("retries", "Retries that the living jobs have behind them.", [], [((), figures.retries)])
+    queues = [((name,), figures.queues.get(name, Queue(0, 0, 0))) for name in QUEUES]
+    yield _gauge("queue_depth", "Jobs due and not begun.", ["queue"], [(key, one.due) for key, one in queues])
+    yield _gauge("queue_later", "Jobs that wait for their time.", ["queue"], [(key, one.later) for key, one in queues])
+    oldest = [(key, one.oldest) for key, one in queues]
+    yield _gauge("oldest_waiting_seconds", "How long the oldest job that is due has waited.", ["queue"], oldest)
+
+
+def _each(statuses: Iterable[str], counts: Mapping[tuple[str, str], int]) -> Rows:
+    """Every status of every kind, also those with 0: a series that appears can't be seen to rise."""
+    return [((status, kind), counts.get((status, kind), 0)) for status in statuses for kind in PIPELINES]
+
+
+def _movement(figures: Figures) -> Iterator[Metric]:
+    steps = sorted({step.name for pipeline in PIPELINES.values() for step in pipeline.steps})
+    moved = [((step,), figures.moved.get(step, (0, 0))) for step in steps]
+    words = "Steps, and finished parts of steps, written down in the last"
+    yield _gauge("checkpoints_last_minute", f"{words} minute.", ["step"], [(key, one) for key, (one, _) in moved])
+    five = [(key, count) for key, (_, count) in moved]
+    yield _gauge("checkpoints_last_five_minutes", f"{words} five minutes.", ["step"], five)
+    leases = figures.leases
+    for name, words, value in (
+        ("leases", "Steps at work.", leases.count),
+        ("leases_without_heartbeat", "Leases not renewed for STALE_AFTER_SECONDS.", leases.silent),
+        ("leases_without_progress", "Leases whose step has not moved for longer than its patience.", leases.stuck),
+        ("oldest_heartbeat_seconds", "Age of the oldest heartbeat of a lease.", leases.oldest_heartbeat),
+        ("oldest_progress_seconds", "Age of the oldest progress of a lease.", leases.oldest_progress),
+    ):
+        yield _gauge(name, words, [], [((), value)])
+
+
+def _model(figures: Figures) -> Iterator[Metric]:
+    uses = figures.calls.items()
+    labels = ["model", "outcome"]
+    since = "since midnight UTC"
+    yield _counter("model_calls", f"Calls to models {since}.", labels, [(key, use.calls) for key, use in uses])
+    seconds = [(key, use.seconds) for key, use in uses]
+    yield _counter("model_call_seconds", f"Time spent in calls to models {since}.", labels, seconds)
+    tokens = [((*key, "input"), use.input_tokens) for key, use in uses]
+    tokens += [((*key, "output"), use.output_tokens) for key, use in uses]
+    yield _counter("model_tokens", f"Tokens {since}.", [*labels, "direction"], tokens)
+    cost = [(key, use.cost_usd) for key, use in uses]
+    yield _counter("model_cost_usd", f"Cost {since}, where the price is known.", labels, cost)
+    braked = [((brake.endpoint, brake.model), brake) for brake in figures.brakes]
+    closed = [(key, _closed_for(brake)) for key, brake in braked]
+    labels = ["endpoint", "model"]
+    yield _gauge("brake_closed_seconds", "For how long nobody calls a model.", labels, closed)
+    failures = [(key, brake.failures) for key, brake in braked]
+    yield _gauge("brake_failures", "Failures of a model in a row.", labels, failures)
+
+
+def _closed_for(brake: Brake) -> float:
+    return max(0.0, (brake.closed_until - utc_now()).total_seconds()) if brake.closed_until else 0.0
+
+
+def _upkeep(figures: Figures) -> Iterator[Metric]:
+    corrected = [((kind,), count) for kind, count in sorted(figures.corrections.items())]
+    yield _counter("corrections", "What the reconciler put right.", ["kind"], corrected)
+    for name, words, value in (
+        ("catalogs_behind", "Catalogs whose file is older than they are.", figures.catalogs_behind),
+        ("documents_behind", "Documents not in the store as they are.", figures.documents_behind),
+        ("database_connections", "Open connections to Postgres, everybody's.", figures.connections),
+        ("database_connections_limit", "How many there may be.", figures.connections_limit),
+    ):
+        yield _gauge(name, words, [], [((), value)])
+
+
+def _gauge(name: str, words: str, labels: list[str], values: Rows) -> Metric:
+    return _filled(GaugeMetricFamily(f"coursewright_{name}", words, labels=labels), values)
+
+
+def _counter(name: str, words: str, labels: list[str], values: Rows) -> Metric:
+    return _filled(CounterMetricFamily(f"coursewright_{name}", words, labels=labels), values)
+
+
+def _filled(family: Any, values: Rows) -> Metric:
+    for labels, value in values:
+        family.add_metric(list(labels), value)
+    made: Metric = family
+    return made

@@ -15,10 +15,10 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 from marshmallow import Schema, fields, validate
 
 from schema.fields import StrictSchema, Text, Whole
+from schema.version import VERSION
 from web.describe import Description, describe
 from web.error_advice import ADVICE
 from web.identity import PUBLIC, need_of, needs
-from web.version import VERSION
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
@@ -120,7 +120,7 @@ def _parameters(arguments: set[str], description: Description) -> list[dict[str,
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in sorted(arguments)
     ]
     for name, sentence in description.query.items():
-        kind = "integer" if name in {"limit", "after", "since"} else "string"
+        kind = "integer" if name in {"limit", "after", "since", "days"} else "string"
         parameters.append({"in": "query", "name": name, "description": sentence, "schema": {"type": kind}})
     for name, sentence in description.headers.items():
         parameters.append({"in": "header", "name": name, "description": sentence, "schema": {"type": "string"}})

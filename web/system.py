@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from flask import Blueprint, Response, current_app, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from schema.errors import CoursewrightError
-from storage.metrics import read as read_metrics
 from storage.schema_version import current, head
 from web.describe import describe
 from web.identity import PUBLIC, needs
-from web.metrics import RowCollector
+from web.metrics import Kept, shown
 from web.wiring import deps
 
 blueprint = needs(Blueprint("system", __name__), PUBLIC)
@@ -51,6 +50,5 @@ def _database() -> str:
 @blueprint.get("/metrics")
 @describe("Metrics for Prometheus.", {200: (None, "The text format.")}, media_type="text/plain")
 def metrics() -> Response:
-    registry = CollectorRegistry()
-    registry.register(RowCollector(read_metrics(deps().db)))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    kept: Kept = current_app.extensions.setdefault("coursewright_metrics", Kept(deps()))
+    return Response(shown(kept.get()), content_type=CONTENT_TYPE_LATEST)

@@ -122,7 +122,7 @@ class Keeper:
         passage = Passage(model, seen.trial, taken)
         if lease is not None:
             try:
-                calls.begin(self._db, lease, call)
+                calls.started(self._db, lease, call)
                 passage.call_id = call.call_id
             except Unavailable as error:
                 self.let_go(passage)

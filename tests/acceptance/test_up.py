@@ -67,6 +67,20 @@ def test_flower_asks_for_a_password_and_its_metrics_are_closed(system: System) -
     assert system.http.request("GET", url + "/metrics", headers=known).status == 404
 
 
+def test_requests_are_counted_over_all_processes_of_the_web(system: System) -> None:
+    def counted() -> float:
+        text = system.http.request("GET", system.url + "/metrics").data.decode()
+        [line] = [line for line in text.splitlines() if line.startswith("coursewright_http_requests_total{") and (
+            'blueprint="system",method="GET",status="200"' in line
+        )]  # fmt: skip
+        return float(line.rpartition(" ")[2])
+
+    before = counted()
+    for _ in range(40):
+        system.http.request("GET", system.url + "/healthz", headers={"Connection": "close"})
+    assert counted() >= before + 40
+
+
 def test_metrics_and_the_api_description_are_served(system: System) -> None:
     system.finished(system.start_course())
     metrics = system.http.request("GET", system.url + "/metrics").data.decode()

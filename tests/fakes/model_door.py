@@ -28,7 +28,6 @@ from tests.fakes.model_faults import (
 class Attending(Protocol):
     """Whoever stands behind the door."""
 
-    latency: float
     closing: threading.Event
 
     def script(self, faults: list[str | dict[str, Any]]) -> None: ...
@@ -36,6 +35,7 @@ class Attending(Protocol):
     def calls(self, purpose: str | None = None) -> list[Call]: ...
     def forget(self, *, faults: bool = False, calls: bool = False) -> None: ...
     def begin(self, call: Call) -> Fault | None: ...
+    def thinking(self, call: Call) -> float: ...
     def end(self, call: Call) -> None: ...
 
 
@@ -98,7 +98,7 @@ class Door(BaseHTTPRequestHandler):
             inFlight=0,
             body={key: value for key, value in body.items() if key not in ("messages", "prompt")},
         )
-        fault = self._ours.begin(call) or Fault("", seconds=self._ours.latency)
+        fault = self._ours.begin(call) or Fault("", seconds=self._ours.thinking(call))
         try:
             self._answer(call, fault, shape)
         except (BrokenPipeError, ConnectionResetError):

@@ -27,6 +27,7 @@ from dataclasses import asdict
 from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.fakes.knowledge import hashed
 from tests.fakes.model_door import Door
 from tests.fakes.model_faults import FAULTS, STATUS, Call, Fault
 
@@ -38,10 +39,12 @@ class _Http(ThreadingHTTPServer):
 
 
 class ModelServer:
-    """The server with its script and its memory of calls. ``latency`` seconds pass before every true answer."""
+    """The server with its script and its memory of calls. ``latency`` seconds pass before every true answer, up to
+    ``spread`` (a share of it) more or less, the same for the same question."""
 
-    def __init__(self, port: int = 0, latency: float = 0.0) -> None:
+    def __init__(self, port: int = 0, latency: float = 0.0, spread: float = 0.0) -> None:
         self.latency = latency
+        self.spread = spread
         self.closing = threading.Event()
         self._lock = threading.Condition()
         self._faults: list[Fault] = []
@@ -112,6 +115,10 @@ class ModelServer:
             self._lock.notify_all()
             return fault
 
+    def thinking(self, call: Call) -> float:
+        """How many seconds a true answer to this call takes."""
+        return self.latency * (1 + self.spread * (hashed(call.question) % 201 / 100 - 1))
+
     def end(self, call: Call) -> None:
         with self._lock:
             if call.seconds is None:
@@ -123,8 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server that answers from a script.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
+    parser.add_argument("--spread", type=float, default=0.0, help="by which share of it that differs")
     chosen = parser.parse_args()
-    with ModelServer(chosen.port, chosen.latency) as server:
+    with ModelServer(chosen.port, chosen.latency, chosen.spread) as server:
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)  # noqa: T201 - who started it needs it
         try:
             threading.Event().wait()

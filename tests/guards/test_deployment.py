@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,6 +16,7 @@ import yaml
 
 from schema.errors import SettingsError
 from schema.settings import read_settings
+from schema.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 OURS = "coursewright:"
@@ -107,6 +109,11 @@ def test_the_image_installs_the_pinned_requirements() -> None:
 def test_our_own_code_comes_first_on_the_path() -> None:
     assert "/app" in of_word("WORKDIR")
     assert any("PYTHONPATH=/app" in rest.split() for rest in of_word("ENV"))
+
+
+def test_one_version_is_named_everywhere() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == VERSION
+    assert {service["image"] for service in SERVICES.values() if is_ours(service)} == {f"{OURS}{VERSION}"}
 
 
 def test_the_image_holds_no_secret() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from web.error_advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
-#: Codes of a process that can't start; they never leave it as a problem.
-OF_STARTING = {"bad_configuration"}
+#: Codes of a process that can't start, or of a command; they never leave it as a problem.
+OF_STARTING = {"bad_configuration", "upgrade_blocked"}
 
 
 def raised() -> set[str]:

@@ -26,16 +26,20 @@ STEPS = "Steps do not import each other"
 #: Every library from outside, by the floors that may import it. A new one is a decision, made here.
 OUTSIDE = {
     "schema": {"json5", "marshmallow", "rapidfuzz", "slugify", "textstat"},
-    "storage": {"alembic", "minio", "psycopg2", "redis", "sqlalchemy", "structlog", "urllib3"},
-    "tasks": {"PIL", "celery", "flower", "jsonschema", "kombu", "marshmallow", "openai", "rapidfuzz", "structlog"},
+    "storage": {"alembic", "limits", "minio", "psycopg2", "redis", "sqlalchemy", "structlog", "urllib3"},
+    "tasks": {
+        *("PIL", "celery", "flower", "jsonschema", "kombu", "marshmallow", "openai", "opentelemetry", "rapidfuzz"),
+        *("sentry_sdk", "structlog"),
+    },
     "web": {
-        *("apispec", "click", "flask", "flask_swagger_ui", "itsdangerous", "marshmallow", "prometheus_client"),
-        *("psutil", "rich", "slugify", "structlog", "urllib3", "werkzeug"),
+        *("apispec", "click", "flask", "flask_swagger_ui", "gunicorn", "itsdangerous", "marshmallow"),
+        *("opentelemetry", "prometheus_client", "psutil", "rich", "sentry_sdk", "slugify"),
+        *("structlog", "urllib3", "werkzeug"),
     },
     "celeryconfig": set[str](),
 }
 #: Needed at run time without being imported by us.
-RUN_NOT_IMPORTED = {"gunicorn", "setuptools"}
+RUN_NOT_IMPORTED = {"setuptools"}
 
 #: Who else ends transactions, and why that is no work on rows.
 OTHER_COMMITS = {
@@ -145,6 +149,10 @@ class TestLibraries:
         required = pinned("requirements.txt")
         assert used <= required | pinned("constraints.txt")
         assert required - RUN_NOT_IMPORTED <= used
+        # What is wanted only with a setting is pinned as well, and is no part of what everybody needs.
+        watching = pinned("requirements-observability.txt")
+        assert {name.partition("-")[0] for name in watching} == {"opentelemetry", "sentry"}
+        assert watching <= pinned("constraints.txt") and not watching & required
 
 
 def plain(name: str) -> str:

@@ -35,15 +35,17 @@ LONGER = {
 #: Who may look at the environment beside schema/settings.py, and why.
 ENVIRONMENT = {
     "storage/processes.py": "a child gets its parent's environment",
-    "web/cli.py": "finds the running system of the home folder",
+    "web/cli.py": "hands it to the doctor, who judges it",
+    "web/cli_wiring.py": "finds the running system of the home folder",
     "web/demo.py": "starts the system as a child",
     "web/everything.py": "hands the environment of the embedded servers on",
+    "web/gunicorn_settings.py": "prometheus_client looks there for the folder of its files",
     "web/system_processes.py": "fills in the Procfile as a shell would",
 }
 #: Who may ask the clock for the date beside schema/clock.py, and why.
 CLOCK = {"storage/objects.py": "a request to the store is signed with the moment it is sent"}
 #: The outer doors: a step, a request, and the threads beside them, which must not die silently.
-DOORS = {"tasks/step.py", "web/problems.py", "storage/background.py"}
+DOORS = {"tasks/step.py", "tasks/reconcile/__init__.py", "web/problems.py", "storage/background.py"}
 
 
 def files() -> Iterator[Path]:

@@ -168,6 +168,7 @@ class TestOperations:
         }
         assert declared == {
             ("/api/jobs", "post", "Idempotency-Key"): False,
+            ("/api/jobs/batch", "post", "Idempotency-Key"): False,
             ("/api/jobs/{job_id}/stream", "get", "Last-Event-ID"): False,
         }
 
@@ -177,7 +178,13 @@ class TestOperations:
             for path, _, operation in operations(document)
             if "requestBody" in operation
         }
-        assert bodies == {"/api/jobs": True, "/api/jobs/{job_id}/cancel": False}
+        assert bodies == {
+            "/api/jobs": True,
+            "/api/jobs/{job_id}/cancel": False,
+            "/api/jobs/batch": True,
+            "/api/batches/{batch_id}/cancel": False,
+            "/api/admin/dead-letters/requeue": False,
+        }
 
     def test_what_has_an_etag_may_be_unchanged(self, document: dict[str, Any]) -> None:
         assert {path for path, _, operation in operations(document) if "304" in operation["responses"]} == {

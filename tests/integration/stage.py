@@ -154,6 +154,11 @@ def make_due(deps: Deps, job_id: UUID) -> None:
     assert change(deps, "UPDATE jobs SET due_at = clock_timestamp() WHERE id = :id AND due_at IS NOT NULL", id=job_id)
 
 
+def lift_brakes(deps: Deps) -> None:
+    """The times for which models were not to be called are over."""
+    change(deps, "UPDATE model_brakes SET closed_until = clock_timestamp() WHERE closed_until > clock_timestamp()")
+
+
 # --- many at once -----------------------------------------------------------------------------------------------
 
 
@@ -250,10 +255,13 @@ class MortalStore(ObjectStore):
 
 def mortal(deps: Deps, fate: Fate) -> Deps:
     """The same process, about to die."""
-    return Deps(
+    made = Deps(
         settings=deps.settings,
         db=MortalDatabase(deps.db, fate),
         bus=deps.bus,
         objects=MortalStore(deps.objects, fate),
         send=deps.send,
+        holder=deps.holder,
     )
+    made.watcher = deps.watcher
+    return made

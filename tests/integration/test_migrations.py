@@ -14,12 +14,14 @@ from sqlalchemy import Engine
 
 from schema.clock import new_id
 from schema.course import Course
+from schema.events import Event
 from schema.job import STATUSES
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import calls, catalog, documents, jobs, media, steps
+from storage import batches, calls, catalog, corrections, documents, jobs, media, retention, steps
 from storage.catalog import PUBLIC, Listing
 from storage.db import Database, make_engine
 from storage.documents import Author
+from storage.jobs import NewRow
 from storage.media import Asset
 from storage.schema_version import _config, current, differences, head, upgrade
 from storage.tables import metadata
@@ -122,7 +124,7 @@ class TestAgreement:
         "change",
         [
             "ALTER TABLE jobs ADD COLUMN colour text",
-            "ALTER TABLE jobs DROP COLUMN priority",
+            "ALTER TABLE jobs DROP COLUMN lease_token",
             "ALTER TABLE jobs ALTER COLUMN priority TYPE bigint",
             "ALTER TABLE jobs ALTER COLUMN queue DROP NOT NULL",
             "DROP INDEX ix_jobs_due",
@@ -199,7 +201,10 @@ def counts(deps: Deps) -> dict[str, int]:
 
 def fill(deps: Deps) -> None:
     """At least one row in every table, made as the program makes them."""
-    first, second = put_job(deps, ORG), put_job(deps, ORG)
+    first, second = put_job(deps, ORG), new_id()
+    with deps.db.transaction() as tx:
+        row = NewRow(second, ORG, "course", "course", {}, "skeleton", 6, 3, None, target="course:c", course_id="c")
+        assert batches.insert(tx, new_id(), [row], Event("job_created", {"estimatedDuration": None})) == []
     deliver(deps, first, 1, "skeleton", turn_seconds=0)
     with deps.db.transaction() as tx:
         assert jobs.take_key(tx, ORG, "a key", first, "a hash") is None
@@ -212,17 +217,20 @@ def fill(deps: Deps) -> None:
         media.keep(tx, Asset(ORG, "ab" * 32, "png", "image/png", 1, 1, 1, "org", "a leaf", "pack", first, drawn["id"]))
     assert steps.claim(deps.db, second, 1, "skeleton", 0, "holder", [], "At work", 60) is not None
     call = {
+        "id": new_id(),
         **dict.fromkeys(("prompt_version", "error_code", "cost_usd")),
         **dict.fromkeys(("input_tokens", "output_tokens"), 3),
         **{"purpose": "plan", "model": "m", "seconds": 0.5, "outcome": "ok"},
     }
     calls.record(deps.db, ORG, first, 1, "skeleton", call)
+    corrections.count(deps.db, "stale")
+    # Of a third job only its figures are left.
+    put_job(deps, ORG)
+    for past in ("status = 'done', due_at = NULL, completed_at = now() - interval '1 day'", "purged_at = '2026-01-01'"):
+        rows_changed(deps, f"UPDATE jobs SET {past} WHERE id = (SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1)")
+        retention.purge(deps.db, jobs_hours=1, events_hours=1)
     for statement in (
-        "INSERT INTO batches (id, organization_id, total) VALUES (gen_random_uuid(), :org, 2)",
         "INSERT INTO model_brakes (endpoint, model, reason) VALUES ('https://models.example/v1', :org, 'busy')",
-        "INSERT INTO corrections (kind, count) VALUES (:org, 1)",
-        """INSERT INTO daily_stats (organization_id, day, kind, name, outcome, count, seconds, durations)
-        VALUES (:org, '2026-01-01', 'job', 'course', 'done', 1, 1, '{1}')""",
     ):
         with deps.db.statement() as tx:
             tx.run(statement, {"org": ORG})

@@ -45,7 +45,7 @@ class TestLeftOpen:
         """A call whose process dies now."""
         lease = held(deps, put_job(deps, asker.organization_id)).lease
         call_id = new_id()
-        calls.begin(deps.db, lease, Beginning(call_id, "plan", "plan/1", "gpt-5.2"))
+        calls.started(deps.db, lease, Beginning(call_id, "plan", "plan/1", "gpt-5.2"))
         return call_id
 
     @pytest.mark.usefixtures("call")

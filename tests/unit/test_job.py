@@ -18,10 +18,9 @@ from schema.job import (
     CourseRequestSchema,
     NewJob,
     Status,
-    check_job_id,
     course_slug,
+    is_id,
     load_new_job,
-    may_move,
     sources_of,
     wishes_pictures,
 )
@@ -58,7 +57,7 @@ class TestStatus:
     @pytest.mark.parametrize(("before", "after"), list(itertools.product(STATUSES, STATUSES)))
     def test_a_move_is_allowed_exactly_where_the_contract_says(self, before: Status, after: Status) -> None:
         allowed = (before, after) in self.ALLOWED
-        assert may_move(before, after) is allowed
+        assert (after in MOVES[before]) is allowed
         assert (before in sources_of(after)) is allowed
 
     def test_every_status_stands_in_the_table(self) -> None:
@@ -70,10 +69,10 @@ class TestStatus:
 
     def test_what_can_be_retried_can_go_back_to_pending(self) -> None:
         assert set(RETRYABLE) == {"failed", "cancelled", "stale", "dead_letter"}
-        assert all(may_move(status, "pending") for status in RETRYABLE)
+        assert set(sources_of("pending")) >= RETRYABLE
 
     def test_an_active_job_can_be_cancelled_and_no_other(self) -> None:
-        assert {status for status in STATUSES if may_move(status, "cancelled")} == set(ACTIVE)
+        assert set(sources_of("cancelled")) == set(ACTIVE)
 
 
 class TestCoursePayload:
@@ -290,10 +289,8 @@ class TestCourseSlug:
 
 class TestJobId:
     def test_an_id_is_a_uuid_in_its_usual_form(self) -> None:
-        check_job_id(ID)
-        check_job_id(ID.upper())
+        assert is_id(ID) and is_id(ID.upper())
 
     @pytest.mark.parametrize("text", ["", "1", "x" * 36, ID.replace("-", ""), f"{{{ID}}}", f"{ID}\n", f"urn:{ID}"])
     def test_anything_else_is_none(self, text: str) -> None:
-        with pytest.raises(Invalid):
-            check_job_id(text)
+        assert not is_id(text)

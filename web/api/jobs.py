@@ -18,7 +18,7 @@ from schema.job import (
     CancelSchema,
     CourseRequestSchema,
     JobSchema,
-    check_job_id,
+    is_id,
     load_new_job,
 )
 from storage import events, jobs
@@ -30,14 +30,22 @@ from web.wiring import deps
 
 blueprint = needs(Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
 
-_KEY_LIMIT = 200
-_LIST_QUERY = {
+KEY_LIMIT = 200
+LIST_QUERY = {
     "status": "Only jobs with this status.",
     "jobType": "Only jobs of this kind.",
     "courseId": "Only jobs of this course.",
     "createdBy": "Only jobs asked for by this user.",
+    "batchId": "Only jobs of this batch.",
     "limit": "Jobs on a page, 1 to 200; 50 unless told.",
     "cursor": "The nextCursor of the page before.",
+}
+_COLUMNS = {
+    "status": "status",
+    "jobType": "job_type",
+    "courseId": "course_id",
+    "createdBy": "created_by",
+    "batchId": "batch_id",
 }
 _EVENTS_QUERY = {"after": "The seq of the last event seen; 0 is the beginning."}
 
@@ -78,10 +86,8 @@ class DoneSchema(StrictSchema):
 
 def job_id_of(text: str) -> UUID:
     """A job id from an address. What can't be one is simply not there."""
-    try:
-        check_job_id(text)
-    except Invalid:
-        raise NotFound("There is no such job.") from None
+    if not is_id(text):
+        raise NotFound("There is no such job.")
     return UUID(text)
 
 
@@ -91,6 +97,14 @@ def read_job(job_id: str) -> dict[str, Any]:
     if job is None:
         raise NotFound("There is no such job.")
     return job
+
+
+def idempotency_key() -> str | None:
+    """The caller's name for the request; none when it has none. Raises ``BadRequest`` (``bad_key``)."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isprintable() and key.isascii()):
+        raise BadRequest(f"Use 1 to {KEY_LIMIT} printable ASCII characters as Idempotency-Key.", code="bad_key")
+    return key
 
 
 def started_answer(started: commands.Started) -> Response:
@@ -118,13 +132,11 @@ def started_answer(started: commands.Started) -> Response:
         200: (JobStartedSchema, "This very request was accepted before; here is its job."),
     },
     body=NewCourseJobSchema,
-    headers={"Idempotency-Key": f"Your name for this request, 1 to {_KEY_LIMIT} characters: sent again, the same job."},
-    problems=(400, 409, 413, 422),
+    headers={"Idempotency-Key": f"Your name for this request, 1 to {KEY_LIMIT} characters: sent again, the same job."},
+    problems=(400, 409, 413, 422, 429),
 )
 def start() -> Response:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= _KEY_LIMIT and key.isprintable() and key.isascii()):
-        raise BadRequest(f"Use 1 to {_KEY_LIMIT} printable ASCII characters as Idempotency-Key.", code="bad_key")
+    key = idempotency_key()
     return started_answer(commands.start_job(deps(), who().asker, load_new_job(json_body()), key))
 
 
@@ -132,20 +144,21 @@ def start() -> Response:
 @describe(
     "List jobs, newest first.",
     {200: (JobListSchema, "A page of jobs.")},
-    query=_LIST_QUERY,
+    query=LIST_QUERY,
     problems=(422,),
 )
 def index() -> Response:
-    only_arguments(_LIST_QUERY)
+    only_arguments(LIST_QUERY)
     limit = whole_argument("limit", 50, 1, 200)
     if request.args.get("status", STATUSES[0]) not in STATUSES:
         raise Invalid([FieldError("status", "invalid_value", f"Use one of: {', '.join(STATUSES)}.")])
-    columns = {"status": "status", "jobType": "job_type", "courseId": "course_id", "createdBy": "created_by"}
-    filters = {column: request.args[name] for name, column in columns.items() if name in request.args}
+    filters = {column: request.args[name] for name, column in _COLUMNS.items() if name in request.args}
     if "job_type" in filters:
         filters["job_type"] = OLDER_JOB_TYPES.get(filters["job_type"], filters["job_type"])
     if any("\x00" in value for value in filters.values()):
         raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
+    if "batch_id" in filters and not is_id(filters["batch_id"]):
+        raise Invalid([FieldError("batchId", "invalid_value", "Not a batch id.")])
     found = jobs.newest(deps().db, who().organization_id, filters, read_cursor(), limit + 1)
     positions = [job.pop("_position") for job in found]
     following = write_cursor(positions[limit - 1]) if len(found) > limit else None

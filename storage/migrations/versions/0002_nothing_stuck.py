@@ -1,8 +1,4 @@
-"""Working time, batches, the shared brake, corrections, daily figures, and what the reconciler has looked at.
-
-Only adds, so that workers of the release before run beside those of this one. New columns have constant defaults or
-none, and a foreign key on a table in use is checked after it is there: neither holds a lock for longer than a moment.
-"""
+"""New tables: batches, the shared brake, corrections, daily figures. Changes to tables in use follow in 0003."""
 
 from __future__ import annotations
 
@@ -26,15 +22,6 @@ def _required_moment(name: str) -> sa.Column[object]:
 
 def upgrade() -> None:
     _batches()
-    _jobs()
-    op.add_column(
-        "job_leases", sa.Column("patience_seconds", sa.Double(), nullable=False, server_default=sa.text("60"))
-    )
-    op.create_index("ix_job_steps_created_at", "job_steps", ["created_at"], postgresql_using="brin")
-    for table in ("documents", "media_assets"):
-        op.add_column(table, _moment("verified_at"))
-        op.create_index(f"ix_{table}_verified_at", table, [sa.text("verified_at NULLS FIRST")])
-    op.add_column("media_assets", _moment("missing_since"))
     _brakes()
     op.create_table(
         "corrections",
@@ -60,23 +47,6 @@ def _batches() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
     )
     op.create_index("ix_batches_newest", "batches", ["organization_id", "created_at", "id"])
-
-
-def _jobs() -> None:
-    op.add_column("jobs", sa.Column("worked_seconds", sa.Double(), nullable=False, server_default=sa.text("0")))
-    op.add_column("jobs", _moment("working_since"))
-    op.add_column("jobs", sa.Column("rationed", sa.Boolean(), nullable=False, server_default=sa.text("false")))
-    op.create_foreign_key(
-        op.f("fk_jobs_batch_id_batches"), "jobs", "batches", ["batch_id"], ["id"], postgresql_not_valid=True
-    )
-    op.execute("ALTER TABLE jobs VALIDATE CONSTRAINT fk_jobs_batch_id_batches")
-    op.create_index("ix_jobs_batch_id", "jobs", ["batch_id"], postgresql_where=sa.text("batch_id IS NOT NULL"))
-    op.create_index(
-        "ix_jobs_rationed",
-        "jobs",
-        ["organization_id", "created_by", "created_at"],
-        postgresql_where=sa.text("rationed"),
-    )
 
 
 def _brakes() -> None:
@@ -113,20 +83,9 @@ def _daily_stats() -> None:
         ),
         sa.PrimaryKeyConstraint("organization_id", "day", "kind", "name", "outcome", name=op.f("pk_daily_stats")),
     )
+    op.create_index("ix_daily_stats_day", "daily_stats", ["day"])
 
 
 def downgrade() -> None:
-    for table in ("daily_stats", "corrections", "model_brakes"):
+    for table in ("daily_stats", "corrections", "model_brakes", "batches"):
         op.drop_table(table)
-    op.drop_column("media_assets", "missing_since")
-    for table in ("media_assets", "documents"):
-        op.drop_index(f"ix_{table}_verified_at", table)
-        op.drop_column(table, "verified_at")
-    op.drop_index("ix_job_steps_created_at", "job_steps")
-    op.drop_column("job_leases", "patience_seconds")
-    op.drop_index("ix_jobs_rationed", "jobs")
-    op.drop_index("ix_jobs_batch_id", "jobs")
-    op.drop_constraint(op.f("fk_jobs_batch_id_batches"), "jobs")
-    for column in ("rationed", "working_since", "worked_seconds"):
-        op.drop_column("jobs", column)
-    op.drop_table("batches")

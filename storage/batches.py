@@ -1,0 +1,212 @@
+"""Batches: many jobs asked for at once, made in one go, and summed up. How each of them moves is its own affair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from schema.clock import iso
+from schema.events import Event
+from schema.job import ACTIVE, STATUSES
+from storage.db import Database, Transaction
+from storage.events import TOLD, told
+from storage.jobs import NewRow
+
+_ACTIVE = "status IN (" + ", ".join(f"'{status}'" for status in sorted(ACTIVE)) + ")"
+
+# --- making ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A target of a batch on which another active job is at work."""
+
+    target: str
+    job_id: UUID
+
+
+def insert(tx: Transaction, batch_id: UUID, rows: Sequence[NewRow], created: Event) -> list[Taken]:
+    """Make a batch and its jobs with their payloads and first events, due at once, in the order given.
+
+    Returns the targets that other active jobs have; then the transaction is to be left."""
+    first = rows[0]
+    tx.run(
+        "INSERT INTO batches (id, organization_id, total, created_by) VALUES (:id, :org, :total, :created_by)",
+        {"id": batch_id, "org": first.organization_id, "total": len(rows), "created_by": first.created_by},
+    )
+    made: set[UUID] = set()
+    for _ in range(3):
+        made |= _insert_missing(tx, batch_id, rows, created)
+        if len(made) == len(rows):
+            return []
+        taken = _taken(tx, [row for row in rows if row.job_id not in made], batch_id)
+        if taken:
+            return taken
+        # All that were in the way have ended between the two looks, so their targets are free now.
+    raise RuntimeError("Targets of a batch are neither free nor taken.")
+
+
+def _insert_missing(tx: Transaction, batch_id: UUID, rows: Sequence[NewRow], created: Event) -> set[UUID]:
+    """Make those jobs of a batch that aren't there yet and whose target is free. Returns which were made."""
+    first = rows[0]
+    # By target, so that two batches with targets in common wait for each other and never in a ring. The times, a
+    # microsecond apart, keep the order in which the jobs were asked for.
+    found = tx.run(
+        f"""WITH asked AS MATERIALIZED (
+          SELECT *, (SELECT clock_timestamp()) + make_interval(secs => (n - :total) * 0.000001) AS moment
+          FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS asked (n int, id uuid, job_type text, queue text,
+            target text, course_id text, first_step text, total_steps int, max_retries int, hash text, payload jsonb)
+        ), held AS (
+          INSERT INTO jobs (id, organization_id, job_type, status, queue, priority, target, course_id, batch_id,
+            current_step, total_steps, max_retries, created_by, request_hash, base_revision,
+            due_at, created_at, last_seq, progress_message)
+          SELECT id, :org, job_type, 'pending', queue, :priority, target, course_id, :batch,
+            first_step, total_steps, max_retries, :created_by, hash,
+            (SELECT max(revision) FROM documents d
+             WHERE d.organization_id = :org AND d.kind = 'course' AND d.document_id = asked.course_id),
+            moment, moment, :told, 'Waiting for a worker'
+          FROM asked ORDER BY target
+          ON CONFLICT DO NOTHING
+          RETURNING id, organization_id, last_seq
+        ), kept AS (
+          INSERT INTO job_payloads (job_id, organization_id, payload)
+          SELECT id, organization_id, payload FROM held JOIN asked USING (id)
+        ), {TOLD}
+        SELECT id FROM held""",
+        {
+            "jobs": json.dumps([_as_asked(number, row) for number, row in enumerate(rows)]),
+            "total": len(rows),
+            "org": first.organization_id,
+            "batch": batch_id,
+            "priority": first.priority,
+            "created_by": first.created_by,
+            **told([created]),
+        },
+    ).all()
+    return {row.id for row in found}
+
+
+def _as_asked(number: int, row: NewRow) -> dict[str, Any]:
+    return {
+        "n": number,
+        "id": str(row.job_id),
+        "job_type": row.job_type,
+        "queue": row.queue,
+        "target": row.target,
+        "course_id": row.course_id,
+        "first_step": row.first_step,
+        "total_steps": row.total_steps,
+        "max_retries": row.max_retries,
+        "hash": row.request_hash,
+        "payload": dict(row.payload),
+    }
+
+
+def _taken(tx: Transaction, rows: Sequence[NewRow], batch_id: UUID) -> list[Taken]:
+    found = tx.run(
+        f"""SELECT target, id FROM jobs WHERE organization_id = :org AND target = ANY(:targets) AND {_ACTIVE}
+          AND batch_id IS DISTINCT FROM :batch""",
+        {"org": rows[0].organization_id, "targets": [row.target for row in rows], "batch": batch_id},
+    ).all()
+    return [Taken(row.target, row.id) for row in found]
+
+
+def of_job(tx: Transaction, job_id: UUID) -> tuple[UUID, list[UUID]]:
+    """The batch a job was made with, and all its jobs in their order."""
+    rows = tx.run(
+        """SELECT batch_id, id FROM jobs WHERE batch_id = (SELECT batch_id FROM jobs WHERE id = :job)
+        ORDER BY created_at, id""",
+        {"job": job_id},
+    ).all()
+    return rows[0].batch_id, [row.id for row in rows]
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+_SUMMED = f"""SELECT b.*, j.by_status, j.progress, u.* FROM batches b
+CROSS JOIN LATERAL (
+  SELECT jsonb_object_agg(status, n) AS by_status, sum(progress) / NULLIF(sum(n), 0) AS progress FROM (
+    SELECT status, count(*) AS n, sum(CASE WHEN {_ACTIVE} THEN progress ELSE 100 END) AS progress
+    FROM jobs WHERE batch_id = b.id GROUP BY status
+  ) AS each_status
+) AS j
+CROSS JOIN LATERAL (
+  SELECT count(*) AS calls, COALESCE(sum(input_tokens), 0) AS input_tokens,
+    COALESCE(sum(output_tokens), 0) AS output_tokens, sum(cost_usd) AS cost_usd
+  FROM jobs JOIN model_calls c ON c.job_id = jobs.id WHERE jobs.batch_id = b.id
+) AS u"""
+
+
+def as_shown(row: Any) -> dict[str, Any]:
+    """A batch as the API shows it. A job that has ended counts as all of its way, however it ended."""
+    by_status: dict[str, int] = dict.fromkeys(STATUSES, 0) | (row.by_status or {})
+    return {
+        "batchId": str(row.id),
+        "total": row.total,
+        "createdBy": row.created_by,
+        "createdAt": iso(row.created_at),
+        "byStatus": by_status,
+        "done": by_status["done"],
+        "failed": by_status["failed"] + by_status["dead_letter"],
+        "progress": round(row.progress, 1) if row.progress is not None else 100.0,
+        "usage": {
+            "calls": row.calls,
+            "inputTokens": int(row.input_tokens),
+            "outputTokens": int(row.output_tokens),
+            "costUsd": float(row.cost_usd) if row.cost_usd is not None else None,
+        },
+        "finished": not any(by_status[status] for status in ACTIVE),
+    }
+
+
+def read(db: Database, organization_id: UUID, batch_id: UUID) -> dict[str, Any] | None:
+    """One batch of the organization, summed up; none when it has no such batch."""
+    with db.statement() as tx:
+        row = tx.run(
+            f"{_SUMMED} WHERE b.id = :batch AND b.organization_id = :org", {"batch": batch_id, "org": organization_id}
+        ).one_or_none()
+    return as_shown(row) if row else None
+
+
+def newest(
+    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Batches of the organization, newest first, those made before the given one."""
+    where = ["b.organization_id = :org"]
+    values: dict[str, Any] = {"org": organization_id, "limit": limit}
+    if before is not None:
+        where.append("(b.created_at, b.id) < (:before_at, :before_id)")
+        values |= {"before_at": before[0], "before_id": before[1]}
+    with db.statement() as tx:
+        rows = tx.run(
+            f"{_SUMMED} WHERE {' AND '.join(where)} ORDER BY b.created_at DESC, b.id DESC LIMIT :limit", values
+        ).all()
+    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+
+
+def members(db: Database, batch_id: UUID) -> list[dict[str, Any]]:
+    """The jobs of a batch in their order: how each stands, and what its error is (its details are in the job)."""
+    with db.statement() as tx:
+        rows = tx.run(
+            """SELECT id, status, course_id, error - 'details' AS error FROM jobs WHERE batch_id = :batch
+            ORDER BY created_at, id""",
+            {"batch": batch_id},
+        ).all()
+    return [{"jobId": str(row.id), "status": row.status, "courseId": row.course_id, "error": row.error} for row in rows]
+
+
+def living(db: Database, organization_id: UUID, batch_id: UUID) -> list[UUID] | None:
+    """The jobs of a batch that can be cancelled, or whose pictures can: first those that nobody has begun. None when
+    the organization has no such batch."""
+    with db.statement() as tx:
+        rows = tx.run(
+            f"""SELECT j.id FROM batches b LEFT JOIN jobs j ON j.batch_id = b.id AND (j.{_ACTIVE} OR media_pending > 0)
+            WHERE b.id = :batch AND b.organization_id = :org
+            ORDER BY j.status <> 'pending', j.created_at, j.id""",
+            {"batch": batch_id, "org": organization_id},
+        ).all()
+    return [row.id for row in rows if row.id is not None] if rows else None

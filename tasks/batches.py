@@ -1,0 +1,162 @@
+"""The use cases of batches: many jobs asked for at once, all or none, and cancelled together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+import structlog
+
+from schema.clock import new_id, short_code
+from schema.errors import Conflict, FieldError, Invalid, ModelNotConfigured, NotFound
+from schema.events import Event
+from schema.job import BATCH_PRIORITY, CourseRequest, NewJob, course_slug
+from storage import batches, jobs
+from storage.batches import Taken
+from storage.jobs import NewRow
+from tasks import nudge
+from tasks.commands import Asker, cancel_job, check_key, fingerprint_of
+from tasks.deps import Deps
+from tasks.estimates import estimated_seconds
+from tasks.pipeline import PIPELINES
+from tasks.strategies import choose
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StartedBatch:
+    """The answer to a request for many jobs: their ids, in the order asked. ``fresh`` is false when the same request
+    was answered before."""
+
+    batch_id: UUID
+    job_ids: list[UUID]
+    fresh: bool
+
+
+def start_batch(deps: Deps, asker: Asker, asked: Sequence[NewJob], idempotency_key: str | None = None) -> StartedBatch:
+    """Accept many requests for work, all or none: batch, jobs and their first events commit together.
+
+    Raises ``Invalid`` naming every job that nobody can serve or that wants another one's course, and ``Conflict``
+    (``active_job_exists`` naming each; ``idempotency_conflict``)."""
+    rows = _rows(deps, asker, asked)
+    faults = _faults(deps, asked, rows)  # they take their time, so not within the transaction
+    prints = [row.request_hash for row in rows]
+    whole = hashlib.sha256(json.dumps(["batch", prints]).encode()).hexdigest()
+    expected = estimated_seconds(deps, asker.organization_id, "course")
+    batch_id = new_id()
+    with deps.db.transaction() as tx:
+        if idempotency_key is not None:
+            other = jobs.take_key(tx, asker.organization_id, idempotency_key, rows[0].job_id, whole)
+            if other is not None:
+                check_key(other, whole)
+                return StartedBatch(*batches.of_job(tx, other.job_id), fresh=False)
+        if faults:
+            raise Invalid(faults)
+        taken = batches.insert(tx, batch_id, rows, Event("job_created", {"estimatedDuration": expected}))
+        if taken:
+            raise _conflict(rows, taken)
+        tx.after_commit(lambda: nudge.dispatch_soon(deps))
+        tx.after_commit(lambda: log.info("batch_accepted", batch=str(batch_id), jobs=len(rows)))
+    return StartedBatch(batch_id, [row.job_id for row in rows], fresh=True)
+
+
+def _rows(deps: Deps, asker: Asker, asked: Sequence[NewJob]) -> list[NewRow]:
+    """The jobs to be made. A course without a name gets one that no other of the batch has."""
+    named = {new.payload["courseId"] for new in asked if "courseId" in new.payload}
+    rows = []
+    for new in asked:
+        course_id = new.payload.get("courseId")
+        while course_id is None or ("courseId" not in new.payload and course_id in named):
+            course_id = course_slug(new.payload["subject"], short_code())
+        named.add(course_id)
+        pipeline = PIPELINES[new.job_type]
+        rows.append(
+            NewRow(
+                job_id=new_id(),
+                organization_id=asker.organization_id,
+                job_type=new.job_type,
+                queue=pipeline.queue,
+                payload=new.payload,
+                first_step=pipeline.steps[0].name,
+                total_steps=len(pipeline.steps),
+                max_retries=deps.settings.jobs.max_retries,
+                created_by=asker.user,
+                target=f"course:{course_id}",
+                course_id=course_id,
+                request_hash=fingerprint_of(new),
+                priority=BATCH_PRIORITY,
+            )
+        )
+    return rows
+
+
+def _faults(deps: Deps, asked: Sequence[NewJob], rows: Sequence[NewRow]) -> list[FieldError]:
+    """Every job that can't be served, and every one whose course an earlier one of the batch is for."""
+    faults: list[FieldError] = []
+    first_for: dict[str | None, int] = {}
+    refusals: dict[str, ModelNotConfigured | None] = {}
+    for number, (new, row) in enumerate(zip(asked, rows, strict=True)):
+        # Who serves a request takes a millisecond to find out, and doesn't depend on what its course is called.
+        wish = json.dumps(new.payload | {"courseId": "", "title": "", "tags": []}, sort_keys=True)
+        if wish not in refusals:
+            refusals[wish] = _refusal(deps, new)
+        refusal = refusals[wish]
+        if refusal is not None:
+            field = "notes" if new.payload["notes"].strip() else "subject"
+            faults.append(FieldError(f"jobs.{number}.payload.{field}", refusal.code, refusal.message))
+        earlier = first_for.setdefault(row.target, number)
+        if earlier != number:
+            words = f"jobs.{earlier} is for the course {row.course_id} already."
+            faults.append(FieldError(f"jobs.{number}.payload.courseId", "duplicate_target", words))
+    return faults
+
+
+def _refusal(deps: Deps, new: NewJob) -> ModelNotConfigured | None:
+    try:
+        choose(cast(CourseRequest, new.payload), deps.settings.model.configured)
+    except ModelNotConfigured as error:
+        return error
+    return None
+
+
+def _conflict(rows: Sequence[NewRow], taken: Sequence[Taken]) -> Conflict:
+    numbers = {row.target: number for number, row in enumerate(rows)}
+    named = sorted((numbers[one.target], str(one.job_id)) for one in taken)
+    words = "; ".join(f"job {job_id} is at work on the course of jobs.{number}" for number, job_id in named)
+    faults = [{"path": f"jobs.{number}.payload.courseId", "jobId": job_id} for number, job_id in named]
+    return Conflict(
+        f"Nothing was accepted: {words}. Wait for it or cancel it.",
+        code="active_job_exists",
+        details={"jobId": named[0][1], "jobs": faults},
+    )
+
+
+def cancel_batch(deps: Deps, asker: Asker, batch_id: UUID, reason: str) -> int:
+    """Cancel every job of a batch that has not ended, and the pictures finished ones wait for. Returns of how many
+    jobs something was cancelled. Raises ``NotFound``, and ``Conflict`` (``batch_finished``) when nothing was left.
+
+    Each job is cancelled in a transaction of its own, so nobody waits for all of them. When this is cut short, some
+    are cancelled and the others go on; asking again cancels those. It looks again until nothing is left, because a
+    course that was being finished meanwhile has pictures to cancel."""
+    cancelled: set[UUID] = set()
+    for _ in range(5):
+        living = batches.living(deps.db, asker.organization_id, batch_id)
+        if living is None:
+            raise NotFound("There is no such batch.")
+        if not living:
+            break
+        for job_id in living:
+            try:
+                cancel_job(deps, asker, job_id, reason)
+            except (Conflict, NotFound):
+                continue  # it has ended between the two looks
+            cancelled.add(job_id)
+    if not cancelled:
+        raise Conflict("All jobs of this batch have ended; there is nothing to cancel.", code="batch_finished")
+    log.info("batch_cancelled", batch=str(batch_id), jobs=len(cancelled))
+    return len(cancelled)

@@ -1,0 +1,44 @@
+"""Requests and how long they took, counted where they are answered, by all processes of the web together.
+
+gunicorn runs several processes, and a scrape reaches one of them. So each counts in a file of its own, in a folder they
+share (prometheus_client's multiprocess mode; ``web/gunicorn_settings.py`` makes the folder), and whoever is asked adds
+the files up. Without such a folder, in a test say, a process counts for itself.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_own = CollectorRegistry()
+_REQUESTS = Counter(
+    "coursewright_http_requests",
+    "HTTP requests answered, by part of the API, method and status.",
+    ["blueprint", "method", "status"],
+    registry=_own,
+)
+_SECONDS = Histogram(
+    "coursewright_http_request_duration_seconds",
+    "Time until the answer began; a stream's is the time until its first event could be sent.",
+    ["blueprint"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=_own,
+)
+#: What anybody can send as a method is not let into the labels.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def count(blueprint: str | None, method: str, status: int, seconds: float) -> None:
+    """Count one answer."""
+    place = blueprint or "none"
+    _REQUESTS.labels(place, method if method in _METHODS else "other", str(status)).inc()
+    _SECONDS.labels(place).observe(seconds)
+
+
+def registry() -> CollectorRegistry:
+    """The counts of all processes, to be shown."""
+    if not values.ValueClass._multiprocess:
+        return _own
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together

@@ -24,7 +24,7 @@ def run_due(deps: Deps) -> Ran:
     """Carry out everything due now, each job as far as it goes in one turn."""
     ran = Ran()
     most = deps.settings.jobs.organization_max_active
-    while (sending := take_next(deps.db, QUEUES, most)) is not None:
+    while not deps.watcher.stopping() and (sending := take_next(deps.db, QUEUES, most)) is not None:
         delivery = deliver(deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"))
         ran.turns += 1
         if delivery.failed is not None:

@@ -23,6 +23,7 @@ from tasks.deps import Deps
 from tasks.ending import settle_error
 from tasks.pipeline import PIPELINES
 from tasks.step import Delivery, deliver
+from tasks.watch import Watcher
 from tests.conftest import eventually
 from tests.integration.stage import (
     Died,
@@ -424,6 +425,7 @@ def test_a_worker_told_to_stop_hands_its_job_back_and_no_retry_is_counted(
                 stopped.watcher.shut_down()
 
     stopped = mortal(deps, Stopping(0))
+    stopped.watcher = Watcher(deps.db, heartbeat_seconds=10)
     assert deliver(stopped, job_id, 1, "skeleton", 60).verdict == "stopped:handed_back"
     row = job(deps, job_id)
     assert (row.status, row.run, row.retry_count, row.current_step) == ("pending", 1, 0, "persist")

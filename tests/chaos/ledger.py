@@ -1,0 +1,106 @@
+"""What the client was promised: every request it made, every 202 it saw, and what it did to its jobs afterwards."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Kinds of requests and how many of a hundred each is.
+_SHARES = {"pack": 36, "arithmetic": 26, "pack with pictures": 10, "model": 24, "model with pictures": 4}
+_PACKS = (
+    ("The water cycle", "3-5"),
+    ("Photosynthesis", "6-8"),
+    ("Kidneys", "8"),
+    ("Solar system", "5"),
+    ("Civics", "8"),
+    ("Fractions", "5"),
+    ("First aid", "9-12"),
+)
+_ARITHMETIC = (
+    ("Addition and subtraction", "K-2", "2"),
+    ("Multiplication", "3-5", "4"),
+    ("Division", "3-5", "5"),
+)
+
+
+@dataclass
+class Asked:
+    """One request for a course. ``job_id`` is none until the system has accepted it. Times are Unix seconds."""
+
+    number: int
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    job_id: str | None = None
+    accepted_at: float = 0.0
+    answers: list[int | str] = field(default_factory=list)
+    cancelled_at: float | None = None
+    retried_at: float | None = None
+
+    @property
+    def by_model(self) -> bool:
+        return self.kind.startswith("model")
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether nobody cancelled it."""
+        return self.cancelled_at is None
+
+
+def request(seed: int, number: int) -> Asked:
+    """The request of this number: the same for the same seed.
+
+    A course written by a model has a language of its own (``en-j000042``): it stands in every question to the model,
+    so that each call can be traced to its job."""
+    draw = random.Random(f"request {seed} {number}")
+    kind = draw.choices(list(_SHARES), list(_SHARES.values()))[0]
+    payload: dict[str, Any] = {"courseId": f"chaos-{number}", "visibility": draw.choice(["org", "public"])}
+    if kind.startswith("pack"):
+        subject, band = draw.choice(_PACKS)
+        payload |= {"subject": subject, "gradeBand": band, "mode": "options", "itemsPerGroup": draw.choice([6, 12])}
+    elif kind == "arithmetic":
+        subject, band, grade = draw.choice(_ARITHMETIC)
+        payload |= {"subject": subject, "gradeBand": band, "grade": grade, "mode": "numeric"}
+        payload["itemsPerGroup"] = draw.choice([4, 8, 12])
+    else:
+        mode = draw.choice(["options", "numeric"])
+        payload |= {"subject": f"Small things {seed} {number}", "gradeBand": "5", "mode": mode, "itemsPerGroup": 3}
+        payload["language"] = f"en-j{number:06d}"
+    payload["generateStudyTextImages"] = kind.endswith("pictures")
+    return Asked(number, kind, f"chaos-{seed}-{number}", payload)
+
+
+class Ledger:
+    """All requests of a run. ``faults`` are promises that were broken in plain sight, in words."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: dict[int, Asked] = {}
+        self.faults: list[str] = []
+
+    def add(self, asked: Asked) -> None:
+        with self._lock:
+            self._asked[asked.number] = asked
+
+    def all(self) -> list[Asked]:
+        with self._lock:
+            return list(self._asked.values())
+
+    def accepted(self) -> dict[str, Asked]:
+        """The accepted requests by job id."""
+        return {asked.job_id: asked for asked in self.all() if asked.job_id is not None}
+
+    def accept(self, asked: Asked, job_id: str) -> None:
+        """Write down that the system promised this job. The same key must always bring the same job."""
+        with self._lock:
+            if asked.job_id is None:
+                asked.job_id, asked.accepted_at = job_id, time.time()
+            elif asked.job_id != job_id:
+                self.faults.append(f"the key {asked.key} brought job {asked.job_id} first and then {job_id}")
+
+    def broken(self, words: str) -> None:
+        with self._lock:
+            self.faults.append(words)

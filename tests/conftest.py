@@ -37,6 +37,7 @@ T = TypeVar("T")
 DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo school")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of whole systems share some that are already running, so they stay in one of the two processes."""
     for item in items:

@@ -156,21 +156,21 @@ def running(**more: str) -> Iterator[System]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system() -> Iterator[System]:
     """A system without a model, shared by the tests that don't break anything."""
     with running() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model() -> Iterator[ModelServer]:
     """A scripted model server."""
     with ModelServer() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model_system(model: ModelServer) -> Iterator[System]:
     """A system with that model, in which a lost worker is noticed within seconds. Its processes may be killed."""
     with running(OPENAI_BASE_URL=model.url, STALE_AFTER_SECONDS="3", HEARTBEAT_SECONDS="0.5") as made:

@@ -41,7 +41,7 @@ lint: setup ## ruff, mypy, import-linter
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: lint ## Lint, and every tier of tests; starts whatever it needs
-	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadgroup
+	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadscope
 
 chaos: setup ## Break everything for ten minutes under load, then check every promise; SEED= repeats a run
 	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))

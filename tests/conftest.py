@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg2
 import pytest
 from redis import Redis
+from xdist.scheduler import LoadScopeScheduling
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, Settings, read_settings
@@ -37,12 +38,17 @@ T = TypeVar("T")
 DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo school")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole systems share some that are already running, so they stay in one of the two processes."""
-    for item in items:
-        if {"acceptance", "chaos"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("systems"))
+class _SystemsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of whole systems share some that are already running, so they stay in one process; others go anywhere."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "systems" if nodeid.startswith(("tests/acceptance/", "tests/chaos/")) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    # pytest 9 names tests in a way that xdist's own --dist loadgroup doesn't notice.
+    return _SystemsTogether(config, log)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from schema.events import Event
 from schema.job import ACTIVE, STATUSES
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
-from storage.jobs import NewRow
-
-_ACTIVE = "status IN (" + ", ".join(f"'{status}'" for status in sorted(ACTIVE)) + ")"
+from storage.jobs import NewRow, usage_as_shown
+from storage.statuses import IS_ACTIVE
 
 # --- making ---------------------------------------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ def _as_asked(number: int, row: NewRow) -> dict[str, Any]:
 
 def _taken(tx: Transaction, rows: Sequence[NewRow], batch_id: UUID) -> list[Taken]:
     found = tx.run(
-        f"""SELECT target, id FROM jobs WHERE organization_id = :org AND target = ANY(:targets) AND {_ACTIVE}
+        f"""SELECT target, id FROM jobs WHERE organization_id = :org AND target = ANY(:targets) AND {IS_ACTIVE}
           AND batch_id IS DISTINCT FROM :batch""",
         {"org": rows[0].organization_id, "targets": [row.target for row in rows], "batch": batch_id},
     ).all()
@@ -130,7 +129,7 @@ def of_job(tx: Transaction, job_id: UUID) -> tuple[UUID, list[UUID]]:
 _SUMMED = f"""SELECT b.*, j.by_status, j.progress, u.* FROM batches b
 CROSS JOIN LATERAL (
   SELECT jsonb_object_agg(status, n) AS by_status, sum(progress) / NULLIF(sum(n), 0) AS progress FROM (
-    SELECT status, count(*) AS n, sum(CASE WHEN {_ACTIVE} THEN progress ELSE 100 END) AS progress
+    SELECT status, count(*) AS n, sum(CASE WHEN {IS_ACTIVE} THEN progress ELSE 100 END) AS progress
     FROM jobs WHERE batch_id = b.id GROUP BY status
   ) AS each_status
 ) AS j
@@ -153,12 +152,7 @@ def as_shown(row: Any) -> dict[str, Any]:
         "done": by_status["done"],
         "failed": by_status["failed"] + by_status["dead_letter"],
         "progress": round(row.progress, 1) if row.progress is not None else 100.0,
-        "usage": {
-            "calls": row.calls,
-            "inputTokens": int(row.input_tokens),
-            "outputTokens": int(row.output_tokens),
-            "costUsd": float(row.cost_usd) if row.cost_usd is not None else None,
-        },
+        "usage": usage_as_shown(row),
         "finished": not any(by_status[status] for status in ACTIVE),
     }
 
@@ -204,7 +198,8 @@ def living(db: Database, organization_id: UUID, batch_id: UUID) -> list[UUID] | 
     the organization has no such batch."""
     with db.statement() as tx:
         rows = tx.run(
-            f"""SELECT j.id FROM batches b LEFT JOIN jobs j ON j.batch_id = b.id AND (j.{_ACTIVE} OR media_pending > 0)
+            f"""SELECT j.id FROM batches b
+            LEFT JOIN jobs j ON j.batch_id = b.id AND (j.{IS_ACTIVE} OR media_pending > 0)
             WHERE b.id = :batch AND b.organization_id = :org
             ORDER BY j.status <> 'pending', j.created_at, j.id""",
             {"batch": batch_id, "org": organization_id},

@@ -9,8 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from storage.db import Database, Transaction
-
-_LIVING = "status IN ('pending', 'processing', 'stale')"
+from storage.statuses import IS_ACTIVE
 
 
 def miscounted(db: Database, limit: int = 50) -> list[UUID]:
@@ -21,7 +20,7 @@ def miscounted(db: Database, limit: int = 50) -> list[UUID]:
             FROM (SELECT id, media_pending FROM jobs WHERE media_pending > 0 AND purged_at IS NULL) AS parents
             FULL JOIN (
               SELECT parent_job_id, count(*) AS living FROM jobs
-              WHERE {_LIVING} AND parent_job_id IS NOT NULL GROUP BY 1
+              WHERE {IS_ACTIVE} AND parent_job_id IS NOT NULL GROUP BY 1
             ) AS children ON children.parent_job_id = parents.id
             WHERE COALESCE(media_pending, 0) <> COALESCE(living, 0) LIMIT :limit""",
             {"limit": limit},
@@ -34,7 +33,7 @@ def recount(tx: Transaction, parent_id: UUID) -> tuple[int, int, int] | None:
     wrongly, else none. Its children end and begin only under the parent's lock, so the count can't be outrun."""
     row = tx.run(
         f"""WITH children AS (
-          SELECT count(*) FILTER (WHERE {_LIVING}) AS pending, count(*) FILTER (WHERE status = 'done') AS completed,
+          SELECT count(*) FILTER (WHERE {IS_ACTIVE}) AS pending, count(*) FILTER (WHERE status = 'done') AS completed,
             count(*) FILTER (WHERE status IN ('failed', 'cancelled', 'dead_letter')) AS failed
           FROM jobs WHERE parent_job_id = :job
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from storage.daily import folded, of_calls, of_jobs, of_steps
 from storage.db import Database, Transaction
+from storage.retention import letting_go
 
 
 def ids(
@@ -23,17 +23,8 @@ def ids(
     return [row.id for row in rows]
 
 
-#: As the purge does it: what the job tells is folded into the daily figures by the statement that removes it.
-_LET_GO = f"""WITH old AS (SELECT * FROM jobs WHERE id = :job AND status IN ('dead_letter', 'failed', 'cancelled')
-  AND purged_at IS NULL)
-, payloads AS (DELETE FROM job_payloads p USING old WHERE p.job_id = old.id)
-, steps AS (DELETE FROM job_steps s USING old WHERE s.job_id = old.id
-  RETURNING s.organization_id, s.step, s.part, s.seconds, s.created_at, old.job_type)
-, calls AS (DELETE FROM model_calls c USING old WHERE c.job_id = old.id RETURNING c.*)
-, told AS (DELETE FROM job_events e USING old WHERE e.job_id = old.id)
-, marked AS (UPDATE jobs SET purged_at = clock_timestamp() FROM old WHERE jobs.id = old.id)
-, folded AS ({folded(of_jobs("old"), of_steps("old", "steps"), of_calls("calls"))})
-SELECT count(*) FROM old"""
+_LET_GO = letting_go("""SELECT * FROM jobs WHERE id = :job AND status IN ('dead_letter', 'failed', 'cancelled')
+  AND purged_at IS NULL""")
 
 
 def let_go(tx: Transaction, job_id: UUID) -> bool:

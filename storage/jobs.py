@@ -14,6 +14,7 @@ from schema.events import Event
 from schema.job import SINGLE_PRIORITY
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
+from storage.statuses import IS_ACTIVE
 
 # --- making ---------------------------------------------------------------------------------------------------
 
@@ -127,8 +128,8 @@ def give_key(tx: Transaction, organization_id: UUID, key: str, job_id: UUID) -> 
 def active_on(tx: Transaction, organization_id: UUID, target: str | None) -> Rival | None:
     """The active job that works on this target; none when it has just ended."""
     row = tx.run(
-        """SELECT id, status, request_hash FROM jobs
-        WHERE organization_id = :org AND target = :target AND status IN ('pending', 'processing', 'stale')""",
+        f"""SELECT id, status, request_hash FROM jobs
+        WHERE organization_id = :org AND target = :target AND {IS_ACTIVE}""",
         {"org": organization_id, "target": target},
     ).one_or_none()
     return Rival(row.id, row.status, row.request_hash) if row else None
@@ -182,12 +183,17 @@ def as_shown(row: Any) -> dict[str, Any]:
         "createdBy": row.created_by,
         "createdAt": iso(row.created_at),
         "updatedAt": iso(row.updated_at),
-        "usage": {
-            "calls": row.calls,
-            "inputTokens": int(row.input_tokens),
-            "outputTokens": int(row.output_tokens),
-            "costUsd": float(row.cost_usd) if row.cost_usd is not None else None,
-        },
+        "usage": usage_as_shown(row),
+    }
+
+
+def usage_as_shown(row: Any) -> dict[str, Any]:
+    """What calls to models were made and used up. A cost nobody knows is none."""
+    return {
+        "calls": row.calls,
+        "inputTokens": int(row.input_tokens),
+        "outputTokens": int(row.output_tokens),
+        "costUsd": float(row.cost_usd) if row.cost_usd is not None else None,
     }
 
 

@@ -12,11 +12,12 @@ from typing import Any
 from storage import brakes
 from storage.brakes import Brake
 from storage.db import Database
+from storage.statuses import IS_ACTIVE
 
 #: Each by its name. An index can't be searched with a volatile clock, but with the answer of a query to it.
 STATEMENTS = {
-    "living": """SELECT status, job_type, count(*) AS n, sum(retry_count) AS retries FROM jobs
-      WHERE status IN ('pending', 'processing', 'stale') GROUP BY 1, 2
+    "living": f"""SELECT status, job_type, count(*) AS n, sum(retry_count) AS retries FROM jobs
+      WHERE {IS_ACTIVE} GROUP BY 1, 2
       UNION ALL SELECT status, job_type, count(*), 0 FROM jobs
       WHERE status = 'dead_letter' AND purged_at IS NULL GROUP BY 1, 2""",
     "ended": """SELECT status, job_type, count(*) AS n FROM jobs

@@ -20,11 +20,12 @@ from schema.job import Status, sources_of
 from storage.db import Transaction
 from storage.events import append
 from storage.leases import RESTS
+from storage.statuses import IS_ACTIVE, is_one_of
 
 
 def _moving_to(status: Status) -> str:
     """The guard of a move: ``status IN (...)`` with the statuses from which the table allows it."""
-    return "status IN (" + ", ".join(f"'{before}'" for before in sources_of(status)) + ")"
+    return is_one_of(sources_of(status))
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def mark_stale(tx: Transaction, job_id: UUID) -> bool:
 def living_children(tx: Transaction, job_id: UUID) -> list[UUID]:
     """A job's active child jobs by id, locked in that order."""
     rows = tx.run(
-        """SELECT id FROM jobs WHERE parent_job_id = :job AND status IN ('pending', 'processing', 'stale')
+        f"""SELECT id FROM jobs WHERE parent_job_id = :job AND {IS_ACTIVE}
         ORDER BY id FOR NO KEY UPDATE""",
         {"job": job_id},
     ).all()

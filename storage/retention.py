@@ -29,8 +29,11 @@ _EVENTS = f"""WITH old AS (SELECT id FROM jobs WHERE {_FINISHED} AND {_OLD} AND 
 , gone AS (DELETE FROM job_events e USING old WHERE e.job_id = old.id)
 SELECT count(*) FROM old"""
 
-_JOBS = f"""WITH old AS (SELECT * FROM jobs WHERE {_FINISHED} AND {_OLD} AND purged_at IS NULL
-  AND {_NO_LIVING_CHILD} LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED)
+
+def letting_go(old: str) -> str:
+    """The statement that purges the jobs which ``old`` selects: it folds what they tell, removes all they have but
+    their tombstones, and says how many they were."""
+    return f"""WITH old AS ({old})
 , payloads AS (DELETE FROM job_payloads p USING old WHERE p.job_id = old.id)
 , steps AS (DELETE FROM job_steps s USING old WHERE s.job_id = old.id
   RETURNING s.organization_id, s.step, s.part, s.seconds, s.created_at, old.job_type)
@@ -39,6 +42,10 @@ _JOBS = f"""WITH old AS (SELECT * FROM jobs WHERE {_FINISHED} AND {_OLD} AND pur
 , marked AS (UPDATE jobs SET purged_at = clock_timestamp() FROM old WHERE jobs.id = old.id)
 , folded AS ({folded(of_jobs("old"), of_steps("old", "steps"), of_calls("calls"))})
 SELECT count(*) FROM old"""
+
+
+_JOBS = letting_go(f"""SELECT * FROM jobs WHERE {_FINISHED} AND {_OLD} AND purged_at IS NULL
+  AND {_NO_LIVING_CHILD} LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED""")
 
 # Calls of no job, and those that were written down after their job was purged.
 _LOOSE_CALLS = f"""WITH old AS (SELECT id FROM model_calls c WHERE c.created_at < {_AGO} AND (job_id IS NULL

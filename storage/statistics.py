@@ -14,6 +14,7 @@ from uuid import UUID
 from schema.durations import merged, quantile
 from storage.daily import COLUMNS, ENDED, ENDED_AT, RETRIED, WORKED, of_calls, of_jobs, of_steps, summed
 from storage.db import Database
+from storage.statuses import IS_ACTIVE
 
 #: How many of the newest jobs are looked at to say how long the next one will take, and how few say nothing.
 _RECENT, _FEWEST = 1000, 5
@@ -87,8 +88,8 @@ def metrics(db: Database, organization_id: UUID, days: int) -> dict[str, Any]:
     rows = _told(db, organization_id, span, "job")
     with db.statement() as tx:
         active = tx.run(
-            """SELECT job_type AS name, status AS outcome, count(*) AS count, sum(retry_count) AS retries FROM jobs
-            WHERE organization_id = :org AND status IN ('pending', 'processing', 'stale') GROUP BY 1, 2""",
+            f"""SELECT job_type AS name, status AS outcome, count(*) AS count, sum(retry_count) AS retries FROM jobs
+            WHERE organization_id = :org AND {IS_ACTIVE} GROUP BY 1, 2""",
             {"org": organization_id},
         ).all()
     ended = [row for row in rows if row.outcome != RETRIED]

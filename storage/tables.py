@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from schema.job import STATUSES
+from storage.statuses import IS_ACTIVE, is_one_of
 
 metadata = MetaData(
     naming_convention={
@@ -84,7 +85,6 @@ batches = Table(
     Index("ix_batches_newest", "organization_id", "created_at", "id"),
 )
 
-_active = "status IN ('pending', 'processing', 'stale')"
 _ended = "status IN ('done', 'failed', 'cancelled', 'dead_letter')"
 jobs = Table(
     "jobs",
@@ -141,8 +141,8 @@ jobs = Table(
     Column("request_hash", Text),
     _moment("created_at", required=True),
     _moment("updated_at", required=True),
-    CheckConstraint(f"status IN ({', '.join(repr(name) for name in STATUSES)})", name="status"),
-    Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(_active)),
+    CheckConstraint(is_one_of(STATUSES), name="status"),
+    Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(IS_ACTIVE)),
     Index("ix_jobs_due", "queue", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     # An organization's next jobs in their order, without a look at the thousands behind them (``storage.admission``).
     Index(
@@ -150,7 +150,7 @@ jobs = Table(
         *("queue", "organization_id", "priority", text("(started_at IS NULL)"), "due_at", "id"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
-    Index("ix_jobs_active", "status", postgresql_where=text(_active)),
+    Index("ix_jobs_active", "status", postgresql_where=text(IS_ACTIVE)),
     Index("ix_jobs_newest", "organization_id", "created_at", "id"),
     Index("ix_jobs_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
     Index("ix_jobs_media_pending", "id", postgresql_where=text("media_pending > 0")),

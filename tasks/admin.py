@@ -101,7 +101,5 @@ def _wrong_status(standing: Standing, rule: str) -> Conflict:
 
 
 def _tell(deps: Deps, standing: Standing, what: str, asker: Asker) -> None:
-    for woken in (standing.job_id, standing.parent_job_id):
-        if woken is not None:
-            deps.bus.wake(woken)
+    ending.wake(deps, standing)
     log.info(what, job=str(standing.job_id), was=standing.status, by=asker.user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from uuid import UUID
 
@@ -19,10 +19,9 @@ from storage import batches, jobs
 from storage.batches import Taken
 from storage.jobs import NewRow
 from tasks import nudge
-from tasks.commands import Asker, cancel_job, check_key, fingerprint_of
+from tasks.commands import Asker, cancel_job, check_key, row_for
 from tasks.deps import Deps
 from tasks.estimates import estimated_seconds
-from tasks.pipeline import PIPELINES
 from tasks.strategies import choose
 
 log = structlog.get_logger(__name__)
@@ -74,24 +73,7 @@ def _rows(deps: Deps, asker: Asker, asked: Sequence[NewJob]) -> list[NewRow]:
         while course_id is None or ("courseId" not in new.payload and course_id in named):
             course_id = course_slug(new.payload["subject"], short_code())
         named.add(course_id)
-        pipeline = PIPELINES[new.job_type]
-        rows.append(
-            NewRow(
-                job_id=new_id(),
-                organization_id=asker.organization_id,
-                job_type=new.job_type,
-                queue=pipeline.queue,
-                payload=new.payload,
-                first_step=pipeline.steps[0].name,
-                total_steps=len(pipeline.steps),
-                max_retries=deps.settings.jobs.max_retries,
-                created_by=asker.user,
-                target=f"course:{course_id}",
-                course_id=course_id,
-                request_hash=fingerprint_of(new),
-                priority=BATCH_PRIORITY,
-            )
-        )
+        rows.append(replace(row_for(deps, asker, new, course_id), priority=BATCH_PRIORITY))
     return rows
 
 

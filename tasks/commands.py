@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -50,21 +50,15 @@ class Started:
     by_key: bool = False
 
 
-def fingerprint_of(new: NewJob) -> str:
+def _fingerprint(new: NewJob) -> str:
     """A hash of what was asked, the same for the same request in any spelling."""
     return hashlib.sha256(json.dumps([new.job_type, new.payload], sort_keys=True).encode()).hexdigest()
 
 
-def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None = None) -> Started:
-    """Accept a request for work: the job, its first event and the intent to send it commit together.
-
-    Raises ``ModelNotConfigured`` when nobody can serve it, and ``Conflict`` (``idempotency_conflict``,
-    ``active_job_exists``) when its key or its target is taken by another request, and ``TooMany``
-    (``user_job_limit``) when a person has asked for as many within the hour as one may."""
-    fingerprint = fingerprint_of(new)
-    course_id = new.payload.get("courseId") or course_slug(new.payload["subject"], short_code())
+def row_for(deps: Deps, asker: Asker, new: NewJob, course_id: str) -> NewRow:
+    """The job that a request is about to become, at the first of its steps."""
     pipeline = PIPELINES[new.job_type]
-    row = NewRow(
+    return NewRow(
         job_id=new_id(),
         organization_id=asker.organization_id,
         job_type=new.job_type,
@@ -76,9 +70,19 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
         created_by=asker.user,
         target=f"course:{course_id}",
         course_id=course_id,
-        request_hash=fingerprint,
-        rationed=asker.rationed,
+        request_hash=_fingerprint(new),
     )
+
+
+def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None = None) -> Started:
+    """Accept a request for work: the job, its first event and the intent to send it commit together.
+
+    Raises ``ModelNotConfigured`` when nobody can serve it, and ``Conflict`` (``idempotency_conflict``,
+    ``active_job_exists``) when its key or its target is taken by another request, and ``TooMany``
+    (``user_job_limit``) when a person has asked for as many within the hour as one may."""
+    course_id = new.payload.get("courseId") or course_slug(new.payload["subject"], short_code())
+    fingerprint = _fingerprint(new)
+    row = replace(row_for(deps, asker, new, course_id), rationed=asker.rationed)
     expected = estimated_seconds(deps, row.organization_id, row.job_type)
     with deps.db.transaction() as tx:
         if idempotency_key is not None:

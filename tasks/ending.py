@@ -34,10 +34,15 @@ def settle_error(deps: Deps, lease: Lease, step: str, error: CoursewrightError) 
         status = apply(tx, standing, decision, told)
         if isinstance(error, ValidationFailed):
             drop_what_failed(tx, standing, error.details)
-    deps.bus.wake(lease.job_id)
-    if standing.parent_job_id is not None:
-        deps.bus.wake(standing.parent_job_id)
+    wake(deps, standing)
     return status
+
+
+def wake(deps: Deps, standing: Standing) -> None:
+    """Make those look who watch a job or its parent."""
+    for job_id in (standing.job_id, standing.parent_job_id):
+        if job_id is not None:
+            deps.bus.wake(job_id)
 
 
 def apply(tx: Transaction, standing: Standing, decision: Again | GiveUp, error: Mapping[str, Any]) -> Status:

@@ -32,6 +32,11 @@ def json_body() -> Any:
         raise BadRequest(f"The body can't be read. {reason}", code="malformed_json") from None
 
 
+def optional_body() -> Any:
+    """The request's JSON, or an empty object when nothing was sent."""
+    return json_body() if request.get_data() else {}
+
+
 class _Refused(ValueError):
     pass
 
@@ -111,3 +116,10 @@ def read_cursor() -> tuple[datetime, UUID] | None:
         return at.astimezone(UTC), UUID(job_id)
     except (ValueError, OverflowError, binascii.Error):
         raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")]) from None
+
+
+def page(found: list[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of at most ``limit``, and the cursor of the next one if there is more. ``found`` is one longer then, and
+    each of it carries its ``_position``, which is taken off."""
+    positions = [one.pop("_position") for one in found]
+    return found[:limit], write_cursor(positions[limit - 1]) if len(found) > limit else None

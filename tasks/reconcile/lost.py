@@ -34,7 +34,7 @@ def mend_overdue(deps: Deps) -> Iterator[str]:
                 continue
             error = {**deadline_exceeded(limit).as_json(), "step": standing.current_step}
             ending.apply(tx, standing, GiveUp(dead_letter=False), error)
-        _tell(deps, standing)
+        ending.wake(deps, standing)
         log.warning("job_corrected", kind="overdue", job=str(job_id), step=standing.current_step)
         yield "overdue"
 
@@ -61,7 +61,7 @@ def take_up_stale(deps: Deps) -> Iterator[str]:
         if decided is None:
             continue
         standing, status = decided
-        _tell(deps, standing)
+        ending.wake(deps, standing)
         kind = _KINDS[status]
         log.warning("job_corrected", kind=kind, job=str(job_id), step=standing.current_step, run=standing.run)
         yield kind
@@ -80,9 +80,3 @@ def _take_up(deps: Deps, job_id: UUID) -> tuple[Standing, Status] | None:
         error = {**lost.as_json(), "step": standing.current_step}
         decision = decide(lost, standing.retry_count, standing.max_retries, deps.luck())
         return standing, ending.apply(tx, standing, decision, error)
-
-
-def _tell(deps: Deps, standing: Standing) -> None:
-    deps.bus.wake(standing.job_id)
-    if standing.parent_job_id is not None:
-        deps.bus.wake(standing.parent_job_id)

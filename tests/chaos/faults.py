@@ -187,7 +187,8 @@ class Attack:
         victim = self._system.process("postgres")
         done.began, done.victim = time.time(), "postgres"
         victim.send_signal(how)
-        time.sleep(0.3)
+        with suppress(psutil.TimeoutExpired):
+            victim.wait(30)  # or it would seem to answer again before it has gone
         until(self._system.database_answers, 30)
 
     def _valkey_emptied(self, _: Fault, done: Done) -> None:

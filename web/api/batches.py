@@ -15,7 +15,7 @@ from schema.job import CancelSchema, is_id
 from storage import batches as rows
 from tasks import batches
 from web.api.jobs import KEY_LIMIT, NewCourseJobSchema, idempotency_key
-from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
+from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
@@ -104,9 +104,8 @@ def index() -> Response:
     only_arguments(_LIST_QUERY)
     limit = whole_argument("limit", 20, 1, 100)
     found = rows.newest(deps().db, who().organization_id, read_cursor(), limit + 1)
-    positions = [batch.pop("_position") for batch in found]
-    following = write_cursor(positions[limit - 1]) if len(found) > limit else None
-    return jsonify({"batches": found[:limit], "nextCursor": following})
+    shown, following = page(found, limit)
+    return jsonify({"batches": shown, "nextCursor": following})
 
 
 @blueprint.get("/api/batches/<batch_id>")
@@ -132,8 +131,7 @@ def show(batch_id: str) -> Response:
     problems=(400, 404, 409, 422),
 )
 def cancel(batch_id: str) -> Response:
-    given = json_body() if request.get_data() else {}
-    reason = load(CancelSchema(), given)["reason"]
+    reason = load(CancelSchema(), optional_body())["reason"]
     cancelled = batches.cancel_batch(deps(), who().asker, _batch_id_of(batch_id), reason)
     jobs = "1 job was" if cancelled == 1 else f"{cancelled} jobs were"
     message = f"{jobs} cancelled. What they have finished so far is kept; a retry goes on from there."

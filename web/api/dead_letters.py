@@ -13,7 +13,7 @@ from schema.job import OLDER_JOB_TYPES
 from storage import attempts, jobs
 from tasks import admin
 from web.api.admin import AttemptErrorSchema, DeadLetterSchema
-from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
+from web.body import only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
@@ -72,11 +72,10 @@ def index() -> Response:
         filters["job_type"] = OLDER_JOB_TYPES.get(kind, kind)
     organization_id = who().organization_id
     found = jobs.newest(deps().db, organization_id, filters, read_cursor(), limit + 1)
-    positions = [job.pop("_position") for job in found]
-    ids = [UUID(job["jobId"]) for job in found[:limit]]
+    letters, following = page(found, limit)
+    ids = [UUID(job["jobId"]) for job in letters]
     tried = attempts.attempts(deps().db, organization_id, ids)
-    shown = [{"job": job, "attempts": tried[job_id]} for job_id, job in zip(ids, found, strict=False)]
-    following = write_cursor(positions[limit - 1]) if len(found) > limit else None
+    shown = [{"job": job, "attempts": tried[job_id]} for job_id, job in zip(ids, letters, strict=True)]
     return jsonify({"deadLetters": shown, "nextCursor": following})
 
 
@@ -89,7 +88,7 @@ def index() -> Response:
     problems=(400, 422),
 )
 def requeue() -> Response:
-    given = load(RequeueSchema(), json_body() if request.get_data() else {})
+    given = load(RequeueSchema(), optional_body())
     kind = given.get("jobType")
     outcomes = admin.requeue_dead_letters(
         deps(),

@@ -23,7 +23,7 @@ from schema.job import (
 )
 from storage import events, jobs
 from tasks import commands
-from web.body import json_body, only_arguments, read_cursor, whole_argument, write_cursor
+from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
@@ -160,9 +160,8 @@ def index() -> Response:
     if "batch_id" in filters and not is_id(filters["batch_id"]):
         raise Invalid([FieldError("batchId", "invalid_value", "Not a batch id.")])
     found = jobs.newest(deps().db, who().organization_id, filters, read_cursor(), limit + 1)
-    positions = [job.pop("_position") for job in found]
-    following = write_cursor(positions[limit - 1]) if len(found) > limit else None
-    return jsonify({"jobs": found[:limit], "nextCursor": following})
+    shown, following = page(found, limit)
+    return jsonify({"jobs": shown, "nextCursor": following})
 
 
 @blueprint.get("/<job_id>")
@@ -195,8 +194,7 @@ def list_events(job_id: str) -> Response:
     problems=(400, 404, 409, 422),
 )
 def cancel(job_id: str) -> Response:
-    given = json_body() if request.get_data() else {}
-    reason = load(CancelSchema(), given)["reason"]
+    reason = load(CancelSchema(), optional_body())["reason"]
     message = commands.cancel_job(deps(), who().asker, job_id_of(job_id), reason)
     return jsonify({"success": True, "message": message})
 

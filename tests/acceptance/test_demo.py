@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -75,17 +76,19 @@ def test_sigterm_ends_it_with_all_it_started(home: Path) -> None:
 
 def test_a_killed_one_takes_everything_along_and_the_next_waits_for_that(home: Path) -> None:
     with begun(home, "demo") as child:
-        eventually(lambda: "Everything is up" in (home / "said.txt").read_text(), within=90)
-        stopping = (home / "run" / "supervisor.lock").read_text()
+        table, lock = home / "run" / "processes.json", home / "run" / "supervisor.lock"
+        eventually(lambda: "valkey" in table.read_text() if table.exists() else False, what="the servers")
+        slow = json.loads(table.read_text())["valkey"]
+        stopping = lock.read_text()
+        os.kill(slow, signal.SIGSTOP)  # so that the end takes a while
         child.kill()
         child.wait()
-        lock = home / "run" / "supervisor.lock"
         eventually(lambda: lock.read_text() != stopping, within=10, what="the word that it is stopping")
-        (home / "said.txt").write_text("")
         with begun(home, "up", "--json") as again:
-            eventually(lambda: "loginUrl" in (home / "said.txt").read_text(), within=90)
-            said = (home / "said.txt").read_text()
-            assert f"The one that ran here before (pid {stopping}) is still stopping; waiting for it." in said
+            waits = f"The one that ran here before (pid {stopping}) is still stopping; waiting for it."
+            eventually(lambda: waits in (home / "said.txt").read_text(), within=20, what="the next one's word")
+            os.kill(slow, signal.SIGCONT)
+            eventually(lambda: lock.read_text() == str(again.pid), within=20, what="the next one's turn")
             refused = subprocess.run(
                 [*COMMAND, "up"], cwd=ROOT, env=environment_for(home), capture_output=True, text=True, timeout=10
             )

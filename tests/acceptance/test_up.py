@@ -122,61 +122,24 @@ def command(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize("words", [("up",), ("demo",)], ids=["up", "demo"])
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"LOG_LEVEL": "LOUD", "WEB_CONCURRENCY": "0"}, ["LOG_LEVEL is 'LOUD'", "WEB_CONCURRENCY is '0'"]),
-        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, ["S3_ACCESS_KEY is not set", "S3_SECRET_KEY is not set"]),
-        ({"PORT": "http"}, ["PORT is 'http'"]),
-        ({"PORT": "9", "FLOWER_PORT": "9"}, ["PORT and FLOWER_PORT are both 9"]),
-        ({"HOST": "192.0.2.1"}, ["HOST is '192.0.2.1'"]),
-    ],
-    ids=["settings", "half a store", "no port", "one port for two", "an address of elsewhere"],
-)
-def test_a_faulty_setting_is_one_line_before_anything_is_made(
-    tmp_path: Path, words: tuple[str], changes: dict[str, str], said: list[str]
-) -> None:
-    refused = command(tmp_path, *words, **changes)
+def test_a_faulty_setting_is_one_line_before_anything_is_made(tmp_path: Path, words: tuple[str]) -> None:
+    refused = command(tmp_path, *words, LOG_LEVEL="LOUD", WEB_CONCURRENCY="0")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused
     assert refused.stderr.startswith("coursewright: ")
-    assert all(words in refused.stderr for words in said), refused.stderr
+    assert "LOG_LEVEL is 'LOUD'" in refused.stderr and "WEB_CONCURRENCY is '0'" in refused.stderr
     assert not (tmp_path / "postgres").exists() and not (tmp_path / "secrets.json").exists()
 
 
-@pytest.mark.parametrize("words", [("up",), ("demo",), ("db", "upgrade"), ("jobs", "list")], ids=" ".join)
+@pytest.mark.parametrize("words", [("up",), ("db", "upgrade"), ("jobs", "list")], ids=" ".join)
 def test_a_database_out_of_reach_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
     away = {"DATABASE_URL": "postgresql://somebody:secret@127.0.0.1:1/nowhere"}
-    if words[0] not in {"up", "demo"}:
+    if words[0] != "up":
         away |= {"REDIS_URL": "redis://127.0.0.1:1", "S3_ENDPOINT_URL": "http://127.0.0.1:1"}
         away |= {"S3_ACCESS_KEY": "key", "S3_SECRET_KEY": "secret", "SECRET_KEY": "secret"}
     refused = command(tmp_path, *words, **away)
     said = [line for line in refused.stderr.splitlines() if not line.startswith(("Starting ", "Stopping "))]
     assert (refused.returncode, refused.stdout, len(said)) == (2, "", 1), refused
     assert said[0].startswith("coursewright: The database") and "secret" not in said[0]
-
-
-@pytest.mark.parametrize("words", [("up",), ("demo",)], ids=["up", "demo"])
-def test_a_home_that_can_not_be_used_is_one_line(tmp_path: Path, words: tuple[str]) -> None:
-    (tmp_path / "file").touch()
-    refused = command(tmp_path / "file", *words)
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused
-    assert refused.stderr.startswith(f"coursewright: {tmp_path / 'file'} can't be used: ")
-
-
-def test_a_command_without_a_system_says_how_to_start_one(tmp_path: Path) -> None:
-    refused = command(tmp_path, "jobs", "list")
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        f"coursewright: Nothing is running from {tmp_path}. Start it with: coursewright up "
-        "(or set DATABASE_URL and the others, see README).\n"
-    )
-
-
-@pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "201"), ("--status", "sleeping")])
-def test_a_filter_of_jobs_that_makes_no_sense_is_bad_usage(tmp_path: Path, words: tuple[str, str]) -> None:
-    refused = command(tmp_path, "jobs", "list", *words)
-    assert refused.returncode == 2
-    assert words[0] in refused.stderr and "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["web", "beat", "valkey", "postgres"])
@@ -200,18 +163,20 @@ def _ready(system: System) -> bool:
         raise
 
 
-def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works_where_it_is_told() -> None:
+def test_a_killed_one_takes_everything_along_and_the_next_waits_for_that_and_starts_where_it_is_told() -> None:
     with running() as system:
         job = system.finished(system.start_course())
         family = psutil.Process(system.child.pid).children(recursive=True)
+        lock = system.home / "run" / "supervisor.lock"
+        killed, kept = str(system.child.pid), lock.read_text()
         system.child.kill()
         system.child.wait()
         if system.child.stdout is not None:
             system.child.stdout.close()
-        _, alive = psutil.wait_procs(family, timeout=20)
-        assert not alive
         again = launch(system.home, HOST="127.0.0.2")
         system.__dict__.update(again.__dict__)
+        assert not [process for process in family if process.is_running()]
+        assert kept == killed and lock.read_text() == str(system.child.pid)
         assert system.url.startswith("http://127.0.0.2:")
         assert system.ready["loginUrl"].startswith(system.url + "/login/")
         assert system.ready["flowerUrl"].startswith("http://127.0.0.2:")

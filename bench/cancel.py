@@ -77,9 +77,9 @@ class Bench:
         logs.configure("ERROR")
         self.deps = wire("bench")
 
-    def worker(self) -> Spec:
-        threads = ["--pool", "threads", "--concurrency", "1", "--hostname", "cancel@%h"]
-        argv = ["-m", "celery", "--app", "tasks.app", "worker", "--queues", "course", *threads]
+    def worker(self, threads: int = 1) -> Spec:
+        pool = ["--pool", "threads", "--concurrency", str(threads), "--hostname", "bench@%h"]
+        argv = ["-m", "celery", "--app", "tasks.app", "worker", "--queues", "course", *pool]
         log = self.home / "logs" / "worker.log"
         return Spec("worker", [sys.executable, *argv], log, self.environment, grace=10)
 

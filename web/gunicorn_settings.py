@@ -22,7 +22,8 @@ worker_class = "web.gunicorn_worker.Worker"
 # Imported once, then forked; every process makes its own connections (tasks.deps is keyed by pid).
 preload_app = True
 threads = 8
-graceful_timeout = 8
+# The supervisor kills what has not stopped after nine seconds, and the master needs some of them for itself.
+graceful_timeout = 6
 timeout = 60
 keepalive = 15
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a heartbeat must not wait for a disk

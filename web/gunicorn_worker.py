@@ -1,4 +1,5 @@
-"""gunicorn's threaded worker, which refuses what it can't read as HTTP the way the app refuses everything else."""
+"""gunicorn's threaded worker: it refuses what it can't read as HTTP the way the app refuses everything else, and waits
+for nobody who has nothing to say when it stops."""
 
 from __future__ import annotations
 
@@ -25,6 +26,14 @@ _OURS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.Inval
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Named by ``web/gunicorn_settings.py``."""
+
+    def murder_pending(self) -> None:
+        """Close connections that never said a word when their time is up; all of them once we stop, because browsers
+        open some in advance, and gunicorn would wait its whole grace for each."""
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = 0.0
+        super().murder_pending()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer with a problem document; faults of ours are left to gunicorn, which logs them and answers 500."""

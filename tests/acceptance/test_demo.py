@@ -83,14 +83,14 @@ def test_a_killed_one_takes_everything_along_and_the_next_waits_for_that(home: P
         os.kill(slow, signal.SIGSTOP)  # so that the end takes a while
         child.kill()
         child.wait()
-        eventually(lambda: lock.read_text() != stopping, within=10, what="the word that it is stopping")
+        eventually(lambda: lock.read_text() != stopping, within=60, what="the word that it is stopping")
         with begun(home, "up", "--json") as again:
             waits = f"The one that ran here before (pid {stopping}) is still stopping; waiting for it."
-            eventually(lambda: waits in (home / "said.txt").read_text(), within=20, what="the next one's word")
+            eventually(lambda: waits in (home / "said.txt").read_text(), within=60, what="the next one's word")
             os.kill(slow, signal.SIGCONT)
-            eventually(lambda: lock.read_text() == str(again.pid), within=20, what="the next one's turn")
+            eventually(lambda: lock.read_text() == str(again.pid), within=60, what="the next one's turn")
             refused = subprocess.run(
-                [*COMMAND, "up"], cwd=ROOT, env=environment_for(home), capture_output=True, text=True, timeout=10
+                [*COMMAND, "up"], cwd=ROOT, env=environment_for(home), capture_output=True, text=True, timeout=60
             )
             assert refused.returncode == 2
             assert f"already running from {home} (pid {again.pid})" in refused.stderr

@@ -95,7 +95,7 @@ def test_metrics_and_the_api_description_are_served(system: System) -> None:
 
 def test_a_second_one_from_the_same_folder_is_refused_with_one_line(system: System) -> None:
     second = subprocess.run(
-        [*COMMAND, "up"], cwd=ROOT, env=environment_for(system.home), capture_output=True, text=True, timeout=30
+        [*COMMAND, "up"], cwd=ROOT, env=environment_for(system.home), capture_output=True, text=True, timeout=60
     )
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1

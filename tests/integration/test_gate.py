@@ -187,7 +187,8 @@ def test_an_endpoint_that_fails_again_and_again_is_left_alone(
     assert (brake.state, brake.failures) == ("open", FAILURES_TO_OPEN)
     change(other.deps, "UPDATE model_brakes SET closed_until = clock_timestamp() + interval '20 s'")
     assert (one_.verdict(), other.verdict()) == ("model_braked", "model_braked")
-    assert len(model.calls()) == FAILURES_TO_OPEN
+    # A call may be given up before it reaches the server.
+    assert len(model.calls()) <= FAILURES_TO_OPEN
 
 
 @pytest.mark.parametrize("fault", ["401", "400", "refusal", "html", "quota"])

@@ -57,8 +57,8 @@ class Seen:
 
 def look(db: Database, endpoint: str, model: str, lease: Lease | None, trial_seconds: float) -> Seen:
     """Ask, right before a call, whether its job is still held and whether the model may be called; take the trial when
-    it is free. A trial lapses after ``trial_seconds``, so that one whose process died frees itself. Writes nothing
-    unless it takes a trial."""
+    it is free. A trial lapses ``trial_seconds`` after it was taken or last renewed, so that one whose process died
+    frees itself. Writes nothing unless it takes a trial."""
     mine = f"EXISTS (SELECT 1 FROM jobs WHERE {FENCE})" if lease else "true"
     with db.statement() as tx:
         row = tx.run(
@@ -68,7 +68,8 @@ def look(db: Database, endpoint: str, model: str, lease: Lease | None, trial_sec
             ), trial AS (
               UPDATE model_brakes SET trial_at = clock_timestamp(), updated_at = clock_timestamp()
               WHERE {_ROW} AND failures >= :enough AND COALESCE(closed_until <= clock_timestamp(), true)
-                AND COALESCE(trial_at <= clock_timestamp() - make_interval(secs => :trial_seconds), true) AND {mine}
+                AND (trial_at IS NULL OR updated_at <= clock_timestamp() - make_interval(secs => :trial_seconds))
+                AND {mine}
               RETURNING trial_at
             )
             SELECT {mine} AS ours, brake.*, trial.trial_at
@@ -135,6 +136,16 @@ def succeeded(db: Database, endpoint: str, model: str) -> None:
               closed_until = CASE WHEN reason = 'failing' THEN NULL ELSE closed_until END
             WHERE {_ROW} AND failures > 0""",
             {"endpoint": endpoint, "model": model},
+        )
+
+
+def renew(db: Database, endpoint: str, model: str, trial: datetime) -> None:
+    """A trial goes on: its call has not ended yet. One that has lapsed, and that another took, stays the other's."""
+    with db.statement() as tx:
+        tx.run(
+            f"""UPDATE model_brakes SET updated_at = clock_timestamp()
+            WHERE {_ROW} AND trial_at = CAST(:trial AS timestamptz)""",
+            {"endpoint": endpoint, "model": model, "trial": trial},
         )
 
 

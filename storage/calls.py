@@ -24,6 +24,15 @@ class Beginning:
     model: str
 
 
+@dataclass(frozen=True)
+class LeftOpen:
+    """A call of which nobody wrote down how it ended: for which step of which job, and to which model."""
+
+    job_id: UUID | None
+    step: str | None
+    model: str
+
+
 def started(db: Database, lease: Lease, call: Beginning) -> None:
     """Note a call before it goes out, for the step that holds this lease."""
     with db.statement() as tx:
@@ -64,11 +73,13 @@ def record(db: Database, organization_id: UUID, job_id: UUID, run: int, step: st
         )
 
 
-def close_left_open(db: Database, older_than_seconds: float) -> int:
-    """Calls that began so long ago that they can't be going on: their process died. Returns how many."""
+def close_left_open(db: Database, older_than_seconds: float) -> list[LeftOpen]:
+    """Close calls that began so long ago that they can't be going on: their process died."""
     with db.statement() as tx:
-        return tx.run(
+        rows = tx.run(
             """UPDATE model_calls SET outcome = 'abandoned', error_code = 'worker_lost'
-            WHERE outcome = 'started' AND created_at < clock_timestamp() - make_interval(secs => :age)""",
+            WHERE outcome = 'started' AND created_at < clock_timestamp() - make_interval(secs => :age)
+            RETURNING job_id, step, model""",
             {"age": older_than_seconds},
-        ).rowcount
+        ).all()
+    return [LeftOpen(row.job_id, row.step, row.model) for row in rows]

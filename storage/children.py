@@ -13,7 +13,8 @@ from storage.statuses import IS_ACTIVE
 
 
 def miscounted(db: Database, limit: int = 50) -> list[UUID]:
-    """Parents that wait for more or fewer children than live."""
+    """Parents that wait for more or fewer children than live. Not tombstones: those wait for nothing. At random, so
+    that one that can't be mended is not in everybody's way for ever."""
     with db.statement() as tx:
         rows = tx.run(
             f"""SELECT COALESCE(parents.id, children.parent_job_id) AS id
@@ -22,7 +23,9 @@ def miscounted(db: Database, limit: int = 50) -> list[UUID]:
               SELECT parent_job_id, count(*) AS living FROM jobs
               WHERE {IS_ACTIVE} AND parent_job_id IS NOT NULL GROUP BY 1
             ) AS children ON children.parent_job_id = parents.id
-            WHERE COALESCE(media_pending, 0) <> COALESCE(living, 0) LIMIT :limit""",
+            WHERE COALESCE(media_pending, 0) <> COALESCE(living, 0) AND NOT EXISTS (
+              SELECT 1 FROM jobs stone WHERE stone.id = children.parent_job_id AND stone.purged_at IS NOT NULL)
+            ORDER BY random() LIMIT :limit""",
             {"limit": limit},
         ).all()
     return [row.id for row in rows]

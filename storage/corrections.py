@@ -9,6 +9,13 @@ from datetime import datetime
 
 from storage.db import Database
 
+#: Every kind there is. docs/operations.md has a row for each.
+KINDS = (
+    *("stale", "requeued", "dead_letter", "overdue", "sent_again", "completed", "recounted", "call_left_open"),
+    *("document_unwritten", "document_lost", "course_unlisted", "catalog_lost", "picture_ordered", "picture_missing"),
+    *("orphan_document", "orphan_asset", "orphan_catalog"),
+)
+
 
 @dataclass(frozen=True)
 class Correction:

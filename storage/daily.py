@@ -44,9 +44,9 @@ def of_steps(jobs: str, steps: str) -> str:
 
 
 def of_calls(calls: str) -> str:
-    """Facts about calls to models. A cost nobody knows counts as nothing."""
+    """Facts about calls to models that ended. A cost nobody knows counts as nothing."""
     return f"""SELECT {_fact("call", "model", "outcome", "created_at", seconds="seconds")}, input_tokens, output_tokens,
-      COALESCE(cost_usd, 0) AS cost_usd FROM {calls}"""
+      COALESCE(cost_usd, 0) AS cost_usd FROM {calls} WHERE outcome <> 'started'"""
 
 
 def summed(*facts: str) -> str:

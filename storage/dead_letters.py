@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from storage.db import Database, Transaction
-from storage.retention import letting_go
+from storage.retention import NO_LIVING_CHILD, letting_go
 
 
 def ids(
@@ -23,10 +23,11 @@ def ids(
     return [row.id for row in rows]
 
 
-_LET_GO = letting_go("""SELECT * FROM jobs WHERE id = :job AND status IN ('dead_letter', 'failed', 'cancelled')
-  AND purged_at IS NULL""")
+_LET_GO = letting_go(f"""SELECT * FROM jobs WHERE id = :job AND status IN ('dead_letter', 'failed', 'cancelled')
+  AND purged_at IS NULL AND {NO_LIVING_CHILD}""")
 
 
 def let_go(tx: Transaction, job_id: UUID) -> bool:
-    """Purge a locked job that ended badly, now, and leave its tombstone. False when it stands otherwise."""
+    """Purge a locked job that ended badly, now, and leave its tombstone. False when it stands otherwise, or a child of
+    it lives or is a dead letter."""
     return bool(tx.run(_LET_GO, {"job": job_id}).scalar_one())

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storage.db import Database, Transaction
+from storage.statuses import IS_ACTIVE
 
 
 @dataclass(frozen=True)
@@ -166,11 +167,24 @@ def mark_stored(db: Database, revision: Revision) -> None:
 @dataclass(frozen=True)
 class Kept:
     """A course, and the revision that should be in the store, or a newer one; 0 when nothing needs to be there: it is
-    archived, or waits to be written."""
+    archived, or waits to be written. ``unlisted``: the catalog doesn't show that revision, and no job will list it."""
 
     organization_id: UUID
     document_id: str
     revision: int
+    unlisted: bool
+
+
+# What readers find in the catalog is behind what they get, and no job is at work that would list it. A course that was
+# never listed stays so when its making was cancelled, or when nobody knows any more how that ended.
+_UNLISTED = f"""NOT EXISTS (SELECT 1 FROM jobs WHERE organization_id = d.organization_id
+    AND target = 'course:' || d.document_id AND {IS_ACTIVE})
+  AND CASE (SELECT m.revision < d.revision FROM course_metadata m
+    WHERE m.organization_id = d.organization_id AND m.course_id = d.document_id)
+    WHEN true THEN true WHEN false THEN false
+    ELSE EXISTS (SELECT 1 FROM document_revisions r JOIN jobs j ON j.id = r.job_id
+      WHERE r.organization_id = d.organization_id AND r.kind = 'course' AND r.document_id = d.document_id
+        AND r.revision = d.revision AND j.status <> 'cancelled') END"""
 
 
 def longest_unverified(db: Database, older_than_seconds: float, limit: int) -> list[Kept]:
@@ -178,14 +192,25 @@ def longest_unverified(db: Database, older_than_seconds: float, limit: int) -> l
     with db.statement() as tx:
         # Of the first few, those that are due: to filter before the limit would read on to the end for nothing.
         rows = tx.run(
-            """SELECT * FROM (
-              SELECT organization_id, document_id, verified_at,
+            f"""SELECT *, expected > 0 AND {_UNLISTED} AS unlisted FROM (
+              SELECT organization_id, document_id, revision, verified_at,
                 CASE WHEN archived_at IS NULL AND stored_revision >= revision THEN revision ELSE 0 END AS expected
               FROM documents WHERE kind = 'course' ORDER BY verified_at NULLS FIRST LIMIT :limit
-            ) AS first WHERE verified_at IS NULL OR verified_at < clock_timestamp() - make_interval(secs => :age)""",
+            ) AS d WHERE verified_at IS NULL OR verified_at < clock_timestamp() - make_interval(secs => :age)""",
             {"age": older_than_seconds, "limit": limit},
         ).all()
-    return [Kept(row.organization_id, row.document_id, row.expected) for row in rows]
+    return [Kept(row.organization_id, row.document_id, row.expected, row.unlisted) for row in rows]
+
+
+def is_unlisted(tx: Transaction, current: Revision) -> bool:
+    """Whether a locked course's current revision is missing in the catalog, and no job will list it."""
+    values = {"org": current.organization_id, "id": current.document_id}
+    found = tx.run(
+        f"""SELECT {_UNLISTED} FROM documents d
+        WHERE d.organization_id = :org AND d.kind = 'course' AND d.document_id = :id""",
+        values,
+    )
+    return bool(found.scalar_one())
 
 
 def mark_verified(db: Database, seen: Sequence[Kept]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from minio.error import MinioException
 from redis.exceptions import ResponseError
+from sqlalchemy.exc import DBAPIError
 from urllib3.exceptions import HTTPError
 
 from schema.clock import new_id
-from schema.errors import CoursewrightError, Transient
+from schema.errors import CoursewrightError, Transient, Unavailable
 from storage.bus import Bus, reaching_redis
 from storage.db import Database
 from storage.objects import ObjectStore
@@ -27,6 +29,16 @@ def reason(error: CoursewrightError) -> str:
 
 
 # --- Postgres -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading_postgres() -> Iterator[None]:
+    """What Postgres refuses to tell, for want of a table, a column or a right, is ``Unavailable`` in here, and
+    ``reason`` has its words. Anywhere else that would be a fault of ours."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise Unavailable("Postgres refuses to tell.") from error
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,15 @@ from storage.db import Database
 #: old picture of another row.
 FENCE = "id = :job AND run = :run AND lease_token = :token AND status = 'processing' AND due_at IS NULL"
 
+#: For how long a job was in somebody's hands. Of a silence no more counts than its step may stand still: beyond that
+#: its machine slept, or the database was away, and nobody got on with it. (A heartbeat comes more often than that.)
+WORKED = """worked_seconds + GREATEST(COALESCE(EXTRACT(epoch FROM LEAST(clock_timestamp(),
+  (SELECT heard.heartbeat_at + make_interval(secs => heard.patience_seconds)
+   FROM job_leases heard WHERE heard.job_id = jobs.id)) - working_since), 0), 0)"""
 #: Ends the working time of a job's row: from now on it waits.
-RESTS = """worked_seconds = worked_seconds
-  + GREATEST(COALESCE(EXTRACT(epoch FROM clock_timestamp() - working_since), 0), 0), working_since = NULL"""
+RESTS = f"worked_seconds = {WORKED}, working_since = NULL"
+#: Counts what was worked so far, and counts on from now. It goes before a new heartbeat, which ends a silence.
+WORKS_ON = f"worked_seconds = {WORKED}, working_since = clock_timestamp()"
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,19 @@ def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
 
 
 def beat(db: Database, leases: Sequence[Lease], idle: Sequence[float]) -> set[UUID]:
-    """Renew the heartbeats of all steps this process runs, in one statement; ``idle`` says for how many seconds each
-    has not moved. Returns the jobs still held."""
+    """Renew the heartbeats of all steps this process runs, in one message; ``idle`` says for how many seconds each has
+    not moved. Returns the jobs still held.
+
+    Where the last heartbeat is long ago, the job's working time is counted first: from then on nobody could tell the
+    silence from work. Job before lease, as all lock them."""
     with db.statement() as tx:
         rows = tx.run(
-            """UPDATE job_leases l SET heartbeat_at = clock_timestamp(),
+            f"""UPDATE jobs SET {WORKS_ON}
+            FROM job_leases l JOIN unnest(CAST(:jobs AS uuid[]), CAST(:tokens AS bigint[])) AS mine(job_id, token)
+              ON l.job_id = mine.job_id AND l.token = mine.token
+            WHERE jobs.id = l.job_id AND jobs.lease_token = l.token AND jobs.status = 'processing'
+              AND l.heartbeat_at < clock_timestamp() - make_interval(secs => l.patience_seconds);
+            UPDATE job_leases l SET heartbeat_at = clock_timestamp(),
               progress_at = GREATEST(l.progress_at, clock_timestamp() - make_interval(secs => mine.idle))
             FROM unnest(CAST(:jobs AS uuid[]), CAST(:tokens AS bigint[]), CAST(:idle AS float8[]))
               AS mine(job_id, token, idle)

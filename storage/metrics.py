@@ -6,6 +6,7 @@ nothing else. What has ended is counted over a window, five minutes or the day s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from storage import brakes
 from storage.brakes import Brake
 from storage.db import Database
 from storage.statuses import IS_ACTIVE
+
+#: What is not in the store as it is for longer than this, in seconds, is behind.
+BEHIND_SECONDS = 60.0
 
 #: Each by its name. An index can't be searched with a volatile clock, but with the answer of a query to it.
 STATEMENTS = {
@@ -41,13 +45,19 @@ STATEMENTS = {
       FROM (
         SELECT model AS name, outcome, count(*) AS n, sum(seconds) AS seconds, sum(input_tokens) AS input,
           sum(output_tokens) AS output, COALESCE(sum(cost_usd), 0) AS cost FROM model_calls
-        WHERE created_at >= (SELECT date_trunc('day', clock_timestamp(), 'UTC')) GROUP BY 1, 2
+        WHERE created_at >= (SELECT date_trunc('day', clock_timestamp(), 'UTC')) AND outcome <> 'started' GROUP BY 1, 2
         UNION ALL SELECT name, outcome, count, seconds, input_tokens, output_tokens, cost_usd FROM daily_stats
         WHERE kind = 'call' AND day = (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date)
       ) AS today GROUP BY 1, 2""",
+    "in_flight": "SELECT model, count(*) AS n FROM model_calls WHERE outcome = 'started' GROUP BY 1",
     "corrections": "SELECT kind, count FROM corrections",
-    "behind": """SELECT (SELECT count(*) FROM catalogs WHERE file_version < version) AS catalogs,
-        (SELECT count(*) FROM documents WHERE stored_revision < revision) AS documents""",
+    # Under load something is always being written. A catalog is behind since the first change its file does not show,
+    # because it may change every second.
+    "behind": """SELECT (SELECT count(*) FROM catalogs c WHERE file_version < version AND COALESCE(
+          (SELECT created_at FROM catalog_updates u WHERE u.catalog_id = c.id AND u.version = c.file_version + 1),
+          updated_at) < clock_timestamp() - make_interval(secs => :behind)) AS catalogs,
+        (SELECT count(*) FROM documents WHERE stored_revision < revision
+          AND updated_at < (SELECT clock_timestamp() - make_interval(secs => :behind))) AS documents""",
     "connections": """SELECT current_setting('max_connections')::int AS most, sum(numbackends) AS used
       FROM pg_stat_database""",
 }
@@ -88,7 +98,8 @@ class Use:
 @dataclass(frozen=True)
 class Figures:
     """One reading. ``living`` and ``ended`` (in five minutes) by status and kind, ``moved`` by step as checkpoints in
-    the last minute and in five, ``calls`` by model and outcome since midnight UTC."""
+    the last minute and in five, ``calls`` that ended by model and outcome since midnight UTC, those ``in_flight`` by
+    model, ``catalogs_behind`` and ``documents_behind`` for longer than a minute."""
 
     living: dict[tuple[str, str], int]
     retries: int
@@ -97,6 +108,7 @@ class Figures:
     moved: dict[str, tuple[int, int]]
     leases: Leases
     calls: dict[tuple[str, str], Use]
+    in_flight: dict[str, int]
     brakes: list[Brake]
     corrections: dict[str, int]
     catalogs_behind: int
@@ -107,7 +119,8 @@ class Figures:
 
 def read(db: Database, *, stale_after_seconds: float) -> Figures:
     """All figures, each from one short statement. Raises ``Unavailable``."""
-    found = {name: _rows(db, statement, stale_after_seconds) for name, statement in STATEMENTS.items()}
+    values = {"stale": stale_after_seconds, "behind": BEHIND_SECONDS}
+    found = {name: _rows(db, statement, values) for name, statement in STATEMENTS.items()}
     [leases], [behind], [connections] = found["leases"], found["behind"], found["connections"]
     return Figures(
         living={(row.status, row.job_type): row.n for row in found["living"]},
@@ -119,6 +132,7 @@ def read(db: Database, *, stale_after_seconds: float) -> Figures:
         calls={
             (row.model, row.outcome): Use(row.n, row.seconds, row.input, row.output, row.cost) for row in found["calls"]
         },
+        in_flight={row.model: row.n for row in found["in_flight"]},
         brakes=brakes.read_all(db),
         corrections={row.kind: row.count for row in found["corrections"]},
         catalogs_behind=behind.catalogs,
@@ -128,6 +142,6 @@ def read(db: Database, *, stale_after_seconds: float) -> Figures:
     )
 
 
-def _rows(db: Database, statement: str, stale_after_seconds: float) -> list[Any]:
+def _rows(db: Database, statement: str, values: Mapping[str, float]) -> list[Any]:
     with db.statement() as tx:
-        return list(tx.run(statement, {"stale": stale_after_seconds} if ":stale" in statement else {}).all())
+        return list(tx.run(statement, {name: value for name, value in values.items() if f":{name}" in statement}).all())

@@ -145,8 +145,9 @@ def try_again(
 
 
 def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: float) -> bool:
-    """A person's retry: a new run from ``step``, its retry count and its working time at 0. False when another active
-    job has the target (then the transaction is broken and must be left)."""
+    """A person's retry: a new run from ``step``, its retry count and its working time at 0. A child whose parent is
+    only a tombstone goes on alone. False when another active job has the target (then the transaction is broken and
+    must be left)."""
     try:
         return _move(
             tx,
@@ -154,7 +155,8 @@ def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: floa
             "pending",
             """due_at = clock_timestamp(), run = run + 1, retry_count = 0, error = NULL, completed_at = NULL,
             cancelled_at = NULL, cancellation_reason = NULL, current_step = :step, current_step_index = :index,
-            progress = :progress, progress_message = 'Waiting for a worker'""",
+            progress = :progress, progress_message = 'Waiting for a worker',
+            parent_job_id = (SELECT p.id FROM jobs p WHERE p.id = jobs.parent_job_id AND p.purged_at IS NULL)""",
             {"step": step, "index": index, "progress": progress},
             worked="worked_seconds = 0, working_since = NULL",
         )
@@ -227,10 +229,10 @@ def settle_child(tx: Transaction, parent_id: UUID, *, completed: int, failed: in
 
 
 def expect_children(tx: Transaction, parent_id: UUID, count: int) -> None:
-    """Count children that were taken up again back onto their parent."""
+    """Count children that were taken up again back onto their parent, unless that is only a tombstone."""
     tx.run(
         """UPDATE jobs SET media_pending = media_pending + :count, media_failed = GREATEST(media_failed - :count, 0)
-        WHERE id = :job""",
+        WHERE id = :job AND purged_at IS NULL""",
         {"job": parent_id, "count": count},
     )
 

@@ -39,3 +39,17 @@ def by_slug(db: Database, slug: str) -> Organization | None:
     with db.statement() as tx:
         row = tx.run("SELECT id, slug, name FROM organizations WHERE slug = :slug", {"slug": slug}).one_or_none()
     return Organization(row.id, row.slug, row.name) if row else None
+
+
+def everyone(db: Database) -> list[Organization]:
+    """All organizations, by their short names. For whoever runs the system; no school sees another."""
+    with db.statement() as tx:
+        rows = tx.run("SELECT id, slug, name FROM organizations ORDER BY slug").all()
+    return [Organization(row.id, row.slug, row.name) for row in rows]
+
+
+def of_job(db: Database, job_id: UUID) -> UUID | None:
+    """Whose job it is; none when there is no such job. For whoever runs the system, who has nothing but its id."""
+    with db.statement() as tx:
+        owner: UUID | None = tx.run("SELECT organization_id FROM jobs WHERE id = :job", {"job": job_id}).scalar()
+    return owner

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from storage.db import Database, Transaction
+from storage.leases import WORKED
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ LOST = """j.status = 'processing' AND j.due_at IS NULL AND (
   OR GREATEST(l.progress_at, CAST(:awake AS timestamptz))
     < clock_timestamp() - make_interval(secs => l.patience_seconds))"""
 #: Worked on for longer than a job may, and its worker has not noticed for ``:grace`` seconds.
-OVERDUE = """j.status = 'processing' AND j.due_at IS NULL
-  AND j.worked_seconds + EXTRACT(epoch FROM clock_timestamp() - j.working_since) > :limit + :grace"""
+OVERDUE = f"status = 'processing' AND due_at IS NULL AND {WORKED} > :limit + :grace"
 
 
 def awake_since(db: Database) -> datetime:
@@ -68,7 +68,7 @@ def overdue(db: Database, limit_seconds: float, grace_seconds: float, limit: int
     """Jobs that have worked for longer than they may, and whose worker has not ended them itself."""
     with db.statement() as tx:
         rows = tx.run(
-            f"SELECT j.id FROM jobs j WHERE {OVERDUE} ORDER BY j.id LIMIT :most",
+            f"SELECT id FROM jobs WHERE {OVERDUE} ORDER BY id LIMIT :most",
             {"limit": limit_seconds, "grace": grace_seconds, "most": limit},
         ).all()
     return [row.id for row in rows]
@@ -77,7 +77,7 @@ def overdue(db: Database, limit_seconds: float, grace_seconds: float, limit: int
 def is_overdue(tx: Transaction, job_id: UUID, limit_seconds: float, grace_seconds: float) -> bool:
     """Whether a locked job is overdue still."""
     found = tx.run(
-        f"SELECT 1 FROM jobs j WHERE j.id = :job AND {OVERDUE}",
+        f"SELECT 1 FROM jobs WHERE id = :job AND {OVERDUE}",
         {"job": job_id, "limit": limit_seconds, "grace": grace_seconds},
     ).one_or_none()
     return found is not None

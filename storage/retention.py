@@ -8,6 +8,11 @@ the job that made them. Dead letters are kept until a person ends them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
 from storage.daily import ENDED_AT, folded, of_calls, of_jobs, of_steps
 from storage.db import Database
 
@@ -18,37 +23,45 @@ _BATCH = 500
 _CALLS = 5000
 
 _FINISHED = "status IN ('done', 'failed', 'cancelled')"
-_AGO = "clock_timestamp() - make_interval(hours => 1) * :hours"
-_OLD = f"{ENDED_AT} < {_AGO}"
+# An index can't be searched with a volatile clock, but with the answer of a query to it.
+_AGO = "(SELECT clock_timestamp() - make_interval(hours => 1) * :hours)"
+# What ``ix_jobs_kept`` knows. It must not cover ``updated_at``, which every progress changes; so jobs that nobody gave
+# an end stand first in it, and the line after it decides about them.
+_END = "COALESCE(completed_at, cancelled_at, '-infinity')"
+_OLD = f"{_FINISHED} AND purged_at IS NULL AND {_END} < {_AGO} AND {ENDED_AT} < {_AGO}"
+#: Nobody works on a child of the job, nor may a person still decide about one.
 # Both, because a child that is taken up at this moment shows in its parent's row, which is read again under its lock.
-_NO_LIVING_CHILD = """media_pending = 0 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id
+NO_LIVING_CHILD = """media_pending = 0 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id
   AND c.purged_at IS NULL AND c.status NOT IN ('done', 'failed', 'cancelled'))"""
 
-_EVENTS = f"""WITH old AS (SELECT id FROM jobs WHERE {_FINISHED} AND {_OLD} AND purged_at IS NULL
-  AND EXISTS (SELECT 1 FROM job_events e WHERE e.job_id = jobs.id) LIMIT :batch)
-, gone AS (DELETE FROM job_events e USING old WHERE e.job_id = old.id)
-SELECT count(*) FROM old"""
+_EVENTS = f"""WITH old AS (SELECT id, {_END} AS ended FROM jobs WHERE {_OLD}
+  AND ({_END}, id) > (CAST(:ended AS timestamptz), :job) ORDER BY {_END}, id LIMIT :batch)
+, gone AS (DELETE FROM job_events e USING old WHERE e.job_id = old.id RETURNING e.job_id)
+SELECT ended::text, id, (SELECT count(*) FROM old) AS seen, (SELECT count(DISTINCT job_id) FROM gone) AS told
+FROM old ORDER BY old.ended DESC, id DESC LIMIT 1"""
 
 
 def letting_go(old: str) -> str:
     """The statement that purges the jobs which ``old`` selects: it folds what they tell, removes all they have but
-    their tombstones, and says how many they were."""
+    their tombstones, and says how many they were. A call that is going on stays until it has ended: who makes it will
+    write its end down, and it is to be counted once."""
     return f"""WITH old AS ({old})
 , payloads AS (DELETE FROM job_payloads p USING old WHERE p.job_id = old.id)
 , steps AS (DELETE FROM job_steps s USING old WHERE s.job_id = old.id
   RETURNING s.organization_id, s.step, s.part, s.seconds, s.created_at, old.job_type)
-, calls AS (DELETE FROM model_calls c USING old WHERE c.job_id = old.id RETURNING c.*)
+, calls AS (DELETE FROM model_calls c USING old WHERE c.job_id = old.id AND c.outcome <> 'started' RETURNING c.*)
 , told AS (DELETE FROM job_events e USING old WHERE e.job_id = old.id)
 , marked AS (UPDATE jobs SET purged_at = clock_timestamp() FROM old WHERE jobs.id = old.id)
 , folded AS ({folded(of_jobs("old"), of_steps("old", "steps"), of_calls("calls"))})
 SELECT count(*) FROM old"""
 
 
-_JOBS = letting_go(f"""SELECT * FROM jobs WHERE {_FINISHED} AND {_OLD} AND purged_at IS NULL
-  AND {_NO_LIVING_CHILD} LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED""")
+_JOBS = letting_go(f"""SELECT * FROM jobs WHERE {_OLD} AND {NO_LIVING_CHILD}
+  ORDER BY {_END} LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED""")
 
-# Calls of no job, and those that were written down after their job was purged.
-_LOOSE_CALLS = f"""WITH old AS (SELECT id FROM model_calls c WHERE c.created_at < {_AGO} AND (job_id IS NULL
+# Calls of no job, and those that ended after their job was purged.
+_LOOSE_CALLS = f"""WITH old AS (SELECT id FROM model_calls c WHERE c.created_at < {_AGO} AND outcome <> 'started'
+  AND (job_id IS NULL
   OR EXISTS (SELECT 1 FROM jobs j WHERE j.id = c.job_id AND j.purged_at IS NOT NULL))
   LIMIT :batch FOR UPDATE SKIP LOCKED)
 , calls AS (DELETE FROM model_calls c USING old WHERE c.id = old.id RETURNING c.*)
@@ -57,7 +70,8 @@ SELECT count(*) FROM old"""
 
 _TOMBSTONES = f"""WITH old AS (SELECT id FROM jobs WHERE purged_at < {_AGO}
   AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_job_id = jobs.id)
-  AND NOT EXISTS (SELECT 1 FROM model_calls m WHERE m.job_id = jobs.id) LIMIT :batch FOR UPDATE SKIP LOCKED)
+  AND NOT EXISTS (SELECT 1 FROM model_calls m WHERE m.job_id = jobs.id)
+  ORDER BY purged_at LIMIT :batch FOR UPDATE SKIP LOCKED)
 , gone AS (DELETE FROM jobs USING old WHERE jobs.id = old.id)
 SELECT count(*) FROM old"""
 
@@ -67,23 +81,52 @@ _BATCHES = f"""WITH old AS (SELECT id FROM batches WHERE created_at < {_AGO}
 SELECT count(*) FROM old"""
 
 
-def purge(db: Database, *, jobs_hours: float, events_hours: float) -> dict[str, int]:
-    """Purge everything past its time. Returns how many jobs lost their events, were purged and were forgotten, how many
-    calls of no kept job were folded, and how many batches without jobs were removed."""
-    return {
-        "events": _until_empty(db, _EVENTS, events_hours),
-        "jobs": _until_empty(db, _JOBS, jobs_hours),
-        "calls": _until_empty(db, _LOOSE_CALLS, jobs_hours, _CALLS),
-        "tombstones": _until_empty(db, _TOMBSTONES, TOMBSTONE_HOURS),
-        "batches": _until_empty(db, _BATCHES, _BATCH_HOURS),
+#: The end, and among equal ones the id, of the job up to which events are gone. Only this process knows it: after a
+#: restart all kept jobs are looked at once. What is told about one later stays as long as the job itself.
+_events_gone: WeakKeyDictionary[Database, tuple[str, UUID]] = WeakKeyDictionary()
+_BEGINNING = ("-infinity", UUID(int=0))
+
+#: Purges some, and says how many, and whether there may be more.
+_Batch = Callable[[], tuple[int, bool]]
+
+
+def purge(
+    db: Database, *, jobs_hours: float, events_hours: float, go_on: Callable[[], bool] = lambda: True
+) -> dict[str, int]:
+    """Purge what is past its time, batch by batch of each kind in turn, until nothing is left or ``go_on`` says no.
+    Returns how many jobs lost their events, were purged and were forgotten, how many calls of no kept job were folded,
+    and how many batches without jobs were removed."""
+    waiting: dict[str, _Batch] = {
+        "events": partial(_purge_events, db, events_hours),
+        "jobs": partial(_purge_some, db, _JOBS, jobs_hours, _BATCH),
+        "calls": partial(_purge_some, db, _LOOSE_CALLS, jobs_hours, _CALLS),
+        "tombstones": partial(_purge_some, db, _TOMBSTONES, TOMBSTONE_HOURS, _BATCH),
+        "batches": partial(_purge_some, db, _BATCHES, _BATCH_HOURS, _BATCH),
     }
+    purged = dict.fromkeys(waiting, 0)
+    while waiting:
+        for kind, batch in list(waiting.items()):
+            if not go_on():
+                return purged
+            count, more = batch()
+            purged[kind] += count
+            if not more:
+                del waiting[kind]
+    return purged
 
 
-def _until_empty(db: Database, statement: str, hours: float, batch: int = _BATCH) -> int:
-    total = 0
-    while True:
-        with db.statement() as tx:
-            found = int(tx.run(statement, {"hours": hours, "batch": batch}).scalar_one())
-        total += found
-        if found < batch:
-            return total
+def _purge_some(db: Database, statement: str, hours: float, batch: int) -> tuple[int, bool]:
+    with db.statement() as tx:
+        found = int(tx.run(statement, {"hours": hours, "batch": batch}).scalar_one())
+    return found, found >= batch
+
+
+def _purge_events(db: Database, hours: float) -> tuple[int, bool]:
+    ended, job_id = _events_gone.get(db, _BEGINNING)
+    values = {"hours": hours, "batch": _BATCH, "ended": ended, "job": job_id}
+    with db.statement() as tx:
+        last = tx.run(_EVENTS, values).one_or_none()
+    if last is None:
+        return 0, False
+    _events_gone[db] = (last.ended, last.id)
+    return last.told, last.seen >= _BATCH

@@ -183,7 +183,7 @@ def _outcomes(rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def cost(db: Database, organization_id: UUID, days: int) -> dict[str, Any]:
-    """Calls to models with their tokens and cost: in all, and by day and model, the newest day first."""
+    """Calls to models that ended, with their tokens and cost: in all, and by day and model, the newest day first."""
     span = _span(db, days)
     rows = _told(db, organization_id, span, "call")
     by_day = [
@@ -195,7 +195,8 @@ def cost(db: Database, organization_id: UUID, days: int) -> dict[str, Any]:
 def _spent(rows: Sequence[Any]) -> dict[str, Any]:
     return {
         "calls": sum(row.count for row in rows),
-        "failedCalls": sum(row.count for row in rows if row.outcome != "ok"),
+        # One that was given up, because its job was cancelled or its process died, is no fault of the model's.
+        "failedCalls": sum(row.count for row in rows if row.outcome not in {"ok", "abandoned"}),
         "inputTokens": sum(row.input_tokens for row in rows),
         "outputTokens": sum(row.output_tokens for row in rows),
         "costUsd": round(float(sum(row.cost_usd for row in rows)), 6),

@@ -17,7 +17,7 @@ from uuid import UUID
 from schema.events import Event
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
-from storage.leases import FENCE, RESTS, Lease
+from storage.leases import FENCE, RESTS, WORKS_ON, Lease
 
 #: The shape of checkpoints. A worker that meets another number hands the job back instead of guessing.
 CHECKPOINT_FORMAT = 1
@@ -133,7 +133,7 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
     if ending.next_step is None:
         where, held_on = f"status = 'done', completed_at = clock_timestamp(), due_at = NULL, {RESTS}", "DELETE"
     elif ending.go_on:
-        where, held_on = "lease_token = lease_token + 1", "UPDATE"
+        where, held_on = f"lease_token = lease_token + 1, {WORKS_ON}", "UPDATE"
     else:
         # Celery passes the chain's next message on right after this commit, hence sent_at.
         where, held_on = f"due_at = clock_timestamp(), sent_at = clock_timestamp(), sends = 1, {RESTS}", "DELETE"

@@ -86,6 +86,7 @@ batches = Table(
 )
 
 _ended = "status IN ('done', 'failed', 'cancelled', 'dead_letter')"
+_kept = "status IN ('done', 'failed', 'cancelled') AND purged_at IS NULL"
 jobs = Table(
     "jobs",
     metadata,
@@ -160,6 +161,9 @@ jobs = Table(
     # Both for operators: what ended lately, and what waits for a person. Neither covers a column that progress changes.
     Index("ix_jobs_ended", text("COALESCE(completed_at, cancelled_at)"), postgresql_where=text(_ended)),
     Index("ix_jobs_dead_letter", "organization_id", "completed_at", postgresql_where=text("status = 'dead_letter'")),
+    # Both for the purge: what it may take next, the oldest first, and which tombstones are old.
+    Index("ix_jobs_kept", text("COALESCE(completed_at, cancelled_at, '-infinity')"), postgresql_where=text(_kept)),
+    Index("ix_jobs_purged_at", "purged_at", postgresql_where=text("purged_at IS NOT NULL")),
     postgresql_with=HOT,
 )
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from schema.errors import Conflict, CoursewrightError, NotFound, Unavailable
+from schema.job import Status
 from storage import dead_letters, moves, queue
 from storage.moves import Standing
 from tasks import ending
@@ -75,6 +76,9 @@ def requeue_dead_letters(
     return outcomes
 
 
+_DELETABLE: frozenset[Status] = frozenset({"dead_letter", "failed", "cancelled"})
+
+
 def delete_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
     """Let a job go that ended badly, at once: its payload, checkpoints, events and calls. Its tombstone stays a while,
     its figures stay in the statistics. Raises ``NotFound``, ``Conflict`` (``wrong_status``)."""
@@ -82,8 +86,11 @@ def delete_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
         standing = moves.lock(tx, job_id, asker.organization_id)
         if standing is None:
             raise _no_such_job()
-        if standing.media_pending or not dead_letters.let_go(tx, job_id):
+        if standing.status not in _DELETABLE:
             raise _wrong_status(standing, "Only dead letters and failed or cancelled jobs can be deleted.")
+        if not dead_letters.let_go(tx, job_id):
+            words = "Pictures of it are being made or are dead letters. Cancel or delete those first."
+            raise _wrong_status(standing, words)
     _tell(deps, standing, "job_deleted", asker)
 
 

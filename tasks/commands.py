@@ -24,7 +24,7 @@ from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
 from tasks.deps import Deps
 from tasks.estimates import estimated_seconds
-from tasks.pipeline import PIPELINES
+from tasks.pipeline import PIPELINES, carrying
 from tasks.strategies import choose
 
 log = structlog.get_logger(__name__)
@@ -157,8 +157,9 @@ def cancel_job(deps: Deps, asker: Asker, job_id: UUID, reason: str) -> str:
         if standing.status in ACTIVE:
             ending.cancel(tx, standing, reason)
             message = "The job is cancelled. What it has finished so far is kept; a retry goes on from there."
-        elif any(ended):
-            message = f"The course is done; {len(ended)} of its pictures were cancelled."
+        elif count := sum(ended):
+            stands = "The course is done" if standing.status == "done" else f"The job is {standing.status} already"
+            message = f"{stands}; {count} of its pictures {'was' if count == 1 else 'were'} cancelled."
         else:
             raise Conflict(f"The job is {standing.status}; there is nothing to cancel.", code="job_finished")
         for woken in (job_id, standing.parent_job_id, *children):
@@ -170,7 +171,8 @@ def cancel_job(deps: Deps, asker: Asker, job_id: UUID, reason: str) -> str:
 def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
     """Take up a job that ended badly: a new run from its first step without a checkpoint.
 
-    Raises ``NotFound``, ``Conflict`` (``not_retryable``, or ``active_job_exists`` when its course has another job)."""
+    Raises ``NotFound``, ``Conflict`` (``not_retryable``, or ``active_job_exists`` when its course has another job, or
+    ``conflict`` when only newer code knows such jobs)."""
     with deps.db.transaction() as tx:
         standing = moves.lock(tx, job_id, asker.organization_id)
         if standing is None:
@@ -178,7 +180,10 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
         if standing.status not in RETRYABLE:
             words = f"The job is {standing.status}. Only failed, cancelled, stale and dead-letter jobs can be retried."
             raise Conflict(words, code="not_retryable")
-        pipeline = PIPELINES[standing.job_type]
+        pipeline = carrying(standing.job_type, standing.current_step)
+        if pipeline is None:
+            kind = f"{standing.job_type} jobs at the step {standing.current_step}"
+            raise Conflict(f"This server is too old to know {kind}. Ask again when it has been updated.")
         step = pipeline.first_without(moves.finished_steps(tx, job_id))
         if not moves.take_up(tx, job_id, step.name, pipeline.index(step.name), pipeline.at(step.name, 0)):
             raise Conflict("Another active job works on the same course.", code="active_job_exists")

@@ -4,10 +4,15 @@ lock or by a conditional write, so a second one finds nothing left to do.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from celery import signals
 
 from schema.errors import Transient, Unavailable
 from storage import queue, retention
@@ -17,23 +22,68 @@ from tasks import sweeps
 from tasks.app import app
 from tasks.deps import Deps, wire
 from tasks.reconcile import reconcile
+from tasks.watch import LONGEST_SHUTDOWN
 
 log = structlog.get_logger(__name__)
 
+#: For so many seconds a tick purges; the next one goes on.
+PURGE_SECONDS = 60.0
 
-#: At most one thread of this process waits for the store. When the store hangs, the others go on with the rows.
+#: At most one thread of this process waits for the store, and one purges. The others go on with the rows.
 _at_the_store = threading.Lock()
+_at_the_purge = threading.Lock()
+#: The threads of this process that are in a tick.
+_ticking: set[int] = set()
 
 
-def _tick(name: str) -> Any:
-    return app.task(name=f"coursewright.cron.{name}")
+@contextmanager
+def _alone(lock: threading.Lock) -> Iterator[bool]:
+    """Whether this thread is the only one here. It never waits for another."""
+    free = lock.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            lock.release()
 
 
-@_tick("dispatch")  # type: ignore[untyped-decorator]
-def dispatch_tick() -> None:
-    dispatching.dispatch(wire())
+def _tick(name: str) -> Callable[[Callable[[Deps], object]], Any]:
+    def made(do: Callable[[Deps], object]) -> Any:
+        @app.task(name=f"coursewright.cron.{name}")  # type: ignore[untyped-decorator]
+        def tick() -> None:
+            _ticking.add(threading.get_ident())
+            try:
+                do(wire())
+            finally:
+                _ticking.discard(threading.get_ident())
+
+        return do
+
+    return made
 
 
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _end_in_time(**_: Any) -> None:
+    """Whoever stops a process gives it 15 s, and a tick may wait longer for the store or for a large statement. Nothing
+    is lost with it: what a tick does commits whole or not at all, and the next one does the rest."""
+    timer = threading.Timer(LONGEST_SHUTDOWN, _end_if_ticking)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_if_ticking() -> None:
+    if _ticking:
+        log.error("shutdown_does_not_wait", ticks=len(_ticking))
+        os._exit(os.EX_TEMPFAIL)
+
+
+@_tick("dispatch")
+def dispatch(deps: Deps) -> None:
+    """Send what is due."""
+    dispatching.dispatch(deps)
+
+
+@_tick("reconcile")
 def reconcile_in_turn(deps: Deps) -> None:
     """Reconcile the rows, and then the store, unless another thread of this process waits for it."""
     try:
@@ -42,41 +92,42 @@ def reconcile_in_turn(deps: Deps) -> None:
         log.warning("tick_waits", reason=error.code)
         return
     reconcile(deps, awake, store=False)
-    if _at_the_store.acquire(blocking=False):
-        try:
+    with _alone(_at_the_store) as free:
+        if free:
             reconcile(deps, awake, rows=False)
-        finally:
-            _at_the_store.release()
 
 
-@_tick("reconcile")  # type: ignore[untyped-decorator]
-def reconcile_tick() -> None:
-    reconcile_in_turn(wire())
-
-
-@_tick("publish")  # type: ignore[untyped-decorator]
-def publish_tick() -> None:
-    if not _at_the_store.acquire(blocking=False):
-        return
+@_tick("publish")
+def publish(deps: Deps) -> None:
+    """Write the catalogs whose files are behind, unless another thread of this process waits for the store."""
     try:
-        publishing.publish_catalogs(wire())
+        with _alone(_at_the_store) as free:
+            if free:
+                publishing.publish_catalogs(deps)
     except (Unavailable, Transient) as error:
         log.warning("tick_waits", reason=error.code)
-    finally:
-        _at_the_store.release()
 
 
+@_tick("expire")
 def expire(deps: Deps) -> None:
-    """Purge rows past their time, and sweep a stretch of the store. What is away now is there at the next tick."""
-    keep = deps.settings.retention
+    """Purge rows past their time, and sweep a stretch of the store, each unless another thread of this process is at
+    it. What is left, or away now, is there at the next tick."""
     try:
-        purged = retention.purge(deps.db, jobs_hours=keep.job_hours, events_hours=keep.event_hours)
-        log.info("expired", **purged)
-        sweeps.sweep(deps)
+        with _alone(_at_the_purge) as free:
+            if free:
+                _purge(deps)
+        with _alone(_at_the_store) as free:
+            if free:
+                sweeps.sweep(deps)
     except (Unavailable, Transient) as error:
         log.warning("tick_waits", reason=error.code)
 
 
-@_tick("expire")  # type: ignore[untyped-decorator]
-def expire_tick() -> None:
-    expire(wire())
+def _purge(deps: Deps) -> None:
+    keep, until = deps.settings.retention, time.monotonic() + PURGE_SECONDS
+
+    def go_on() -> bool:
+        return time.monotonic() < until and not deps.watcher.stopping()
+
+    purged = retention.purge(deps.db, jobs_hours=keep.job_hours, events_hours=keep.event_hours, go_on=go_on)
+    log.info("expired", **purged)

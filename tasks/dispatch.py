@@ -12,7 +12,7 @@ from storage.admission import Limits, anything_waits, take_for_sending
 from storage.bus import reaching_redis
 from storage.queue import Sending
 from tasks.deps import Deps
-from tasks.pipeline import MEDIA_QUEUE, PIPELINES
+from tasks.pipeline import MEDIA_QUEUE, PIPELINES, carrying
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +40,25 @@ def dispatch(deps: Deps) -> int:
         if not anything_waits(deps.db, QUEUES, jobs.resend_after_seconds):
             return 0
         sendings = take_for_sending(deps.db, limits_of(jobs))
-        for sending in sendings:
+        known = [sending for sending in sendings if _is_known(sending)]
+        for sending in known:
             _send(deps, sending)
             sent += 1
-        if again := sum(sending.again for sending in sendings):
+        if again := sum(sending.again for sending in known):
             corrections.count(deps.db, "sent_again", again)
     except Unavailable as error:
         cause = type(error.__cause__).__name__ if error.__cause__ else None
         log.warning("dispatch_waits", reason=error.code, error=cause)
     return sent
+
+
+def _is_known(sending: Sending) -> bool:
+    """Whether this code knows where the job goes on. One it doesn't know stays due, and marked as sent, like one whose
+    message was lost: it is taken again ever later, by whoever comes first, until that is newer code."""
+    if carrying(sending.job_type, sending.step):
+        return True
+    log.warning("unknown_kind_of_job", job=str(sending.job_id), kind=sending.job_type, step=sending.step)
+    return False
 
 
 def _send(deps: Deps, sending: Sending) -> None:

@@ -56,6 +56,13 @@ class Pipeline:
         return next((step for step in self.steps if step.name not in finished), self.steps[-1])
 
 
+def carrying(job_type: str, step: str) -> Pipeline | None:
+    """The pipeline of a kind of job that stands at this step. None: only newer code, which works beside this while a
+    release is rolled out, knows the kind or the step."""
+    pipeline = PIPELINES.get(job_type)
+    return pipeline if pipeline and any(known.name == step for known in pipeline.steps) else None
+
+
 #: The queue of courses, of pictures, and of the clock's own work (which must never wait behind a model call).
 COURSE_QUEUE, MEDIA_QUEUE, CONTROL_QUEUE = "course", "media", "control"
 

@@ -8,6 +8,7 @@ process alone; after a restart it begins anew, because every look decides by its
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 #: In each tick the most objects of a bucket that are looked at and deleted; how many are listed and judged together.
 LOOKED_AT, DELETED = 10_000, 1000
 LISTED, PAGE = 1000, 250
+#: After so many seconds a bucket's turn is over: nobody else of this process may be at the store meanwhile.
+SECONDS = 3.0
 #: Somebody may be between the bytes and their row, or the other way round.
 YOUNGEST_HOURS = 24.0
 #: When more than this many and more than half of a page are orphans, the database is more likely the wrong one (empty,
@@ -60,7 +63,7 @@ def sweep(deps: Deps) -> dict[str, int]:
 def _sweep_bucket(deps: Deps, bucket: str, keys: Mapping[Kind, re.Pattern[str]], swept: Counter[str]) -> None:
     stopped_at = _stopped_at.setdefault(deps.objects, {})
     now = deps.objects.clock()
-    room = DELETED
+    room, until = DELETED, time.monotonic() + SECONDS
     for _ in range(LOOKED_AT // LISTED):
         listed = deps.objects.list(bucket, stopped_at.get(bucket, ""), LISTED)
         for start in range(0, len(listed), PAGE):
@@ -71,7 +74,7 @@ def _sweep_bucket(deps: Deps, bucket: str, keys: Mapping[Kind, re.Pattern[str]],
                 if count := _let_go(deps, bucket, kind, _about(page, pattern), now):
                     swept[kind] += count
                     room -= count
-            if room < PAGE:
+            if room < PAGE or time.monotonic() > until or deps.watcher.stopping():
                 return
         if len(listed) < LISTED:
             stopped_at[bucket] = ""

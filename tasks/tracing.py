@@ -110,7 +110,8 @@ def _start_traces(endpoint: str, process: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     about = {"service.name": f"coursewright-{process}", "service.version": VERSION}
-    provider = TracerProvider(resource=Resource.create(about), sampler=_sampler())
+    provider = TracerProvider(resource=Resource.create(about))
+    provider.sampler = _sampler(provider.sampler)  # its own: as OTEL_TRACES_SAMPLER says
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_PATIENCE)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
@@ -133,11 +134,10 @@ def own_trace() -> Iterator[None]:
         detach(token)
 
 
-def _sampler() -> Sampler:
-    """Whole traces of requests and of jobs. The clock's ticks, three a second, and statements outside of any trace,
-    such as heartbeats, would bury them."""
+def _sampler(chosen: Sampler) -> Sampler:
+    """Of requests and of jobs what ``chosen`` takes, and those traces whole. The clock's ticks, three a second, and
+    statements outside of any trace, such as heartbeats, would bury them."""
     from opentelemetry.sdk.trace.sampling import (  # noqa: PLC0415
-        ALWAYS_ON,
         Decision,
         ParentBased,
         Sampler,
@@ -150,9 +150,11 @@ def _sampler() -> Sampler:
             kind = more.get("kind") if "kind" in more else (rest[0] if rest else None)
             if kind == SpanKind.CLIENT or "coursewright.cron." in name:
                 return SamplingResult(Decision.DROP)
-            return ALWAYS_ON.should_sample(parent_context, trace_id, name, *rest, **more)
+            return chosen.should_sample(parent_context, trace_id, name, *rest, **more)
 
         def get_description(self) -> str:
-            return "requests and jobs"
+            return f"requests and jobs, of them {chosen.get_description()}"
 
-    return ParentBased(root=Worthwhile())
+    worthwhile = Worthwhile()
+    # What was decided elsewhere, as by who sent a job or a request, ``chosen`` follows or not.
+    return ParentBased(worthwhile, remote_parent_sampled=worthwhile, remote_parent_not_sampled=worthwhile)

@@ -1,7 +1,8 @@
 """One watcher thread a process: renews the leases of all steps that run here, and sees when one is no longer ours.
 
 Steps finish in milliseconds or in minutes; the thread sleeps while nothing runs, and asks once for all of them. A job
-that was cancelled or taken over has its ``stop`` event set, which abandons an open model call at once.
+that was cancelled or taken over has its ``stop`` event set, which abandons an open model call at once. A second thread
+guards against steps that nobody can stop. It asks nobody, so a database that is silent does not hold it up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from storage.leases import Lease
 log = structlog.get_logger(__name__)
 
 #: How often, in seconds, running jobs are looked at: a cancel is seen within this time.
-LOOK_EVERY = 0.4
+LOOK_EVERY = 0.3
 #: How long, in seconds, a step that was told to stop may go on before it counts as hanging: longer than its last
 #: request to a store that doesn't answer takes.
 HANGS_AFTER = 60.0
@@ -41,7 +42,7 @@ class Held:
     deadline: float = inf
     stop: threading.Event = field(default_factory=threading.Event)
     renewing: threading.Lock = field(default_factory=threading.Lock)
-    since: float = field(default_factory=time.monotonic)
+    beaten_at: float = field(default_factory=time.monotonic)
     moved_at: float = field(default_factory=time.monotonic)
     stopped_at: float | None = None
     overdue: bool = False
@@ -71,6 +72,8 @@ class Watcher:
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
         self.shutting_down = threading.Event()
+        #: When that began, in monotonic seconds.
+        self._stopped_at = inf
         self._closed = threading.Event()
         self._asked_to_stop: Callable[[], bool] = lambda: False
         self._end_process: Callable[[], None] | None = None
@@ -96,6 +99,7 @@ class Watcher:
         with self._lock:
             if self._thread is None:
                 self._thread = keep_running("watcher", self._look)
+                keep_running("guard", self._guard)
 
     def hold(self, lease: Lease, seconds_left: float = inf) -> Held:
         """Watch over a lease until ``release``; its step is stopped as overdue after ``seconds_left``."""
@@ -107,7 +111,7 @@ class Watcher:
             self._running.add(held)
         self.start()
         self._busy.set()
-        _stop_if_overdue(held)
+        _stop_if_overdue([held])
         if self.stopping():
             held.end()
         return held
@@ -122,6 +126,8 @@ class Watcher:
 
     def shut_down(self) -> None:
         """Stop claiming, and stop every running step so that it hands its job back."""
+        if not self.shutting_down.is_set():
+            self._stopped_at = time.monotonic()
         self.shutting_down.set()
         with self._lock:
             for held in self._held.values():
@@ -132,6 +138,11 @@ class Watcher:
         now = time.monotonic()
         with self._lock:
             return sum(held.stopped_at is not None and now - held.stopped_at > seconds for held in self._running)
+
+    def running(self) -> int:
+        """How many steps have not ended."""
+        with self._lock:
+            return len(self._running)
 
     def close(self) -> None:
         """Look no more."""
@@ -145,7 +156,6 @@ class Watcher:
             self._busy.wait(self._heartbeat if self._holder else None)
             if self._closed.wait(LOOK_EVERY):
                 return
-            self.stopping()
             beats = time.monotonic() - beaten >= self._heartbeat
             try:
                 self._look_once(beats)
@@ -153,38 +163,53 @@ class Watcher:
                 # Nothing to decide while the database is away; the leases live on for a while without a beat.
                 log.warning("watcher_blind", error=error.code)
                 continue
-            finally:
-                self._end_if_hanging()
             if beats:
                 beaten = time.monotonic()
+
+    def _guard(self) -> None:
+        while True:
+            self._busy.wait()
+            if self._closed.wait(LOOK_EVERY):
+                return
+            self.stopping()
+            self._end_if_hanging()
 
     def _end_if_hanging(self) -> None:
         if self._end_process is None:
             return
+        running, hanging = self.running(), self.not_ending(HANGS_AFTER)
         if self.shutting_down.is_set():
-            if hanging := self.not_ending(LONGEST_SHUTDOWN):
-                log.error("shutdown_does_not_wait", steps=hanging)
+            # Its time counts from its own beginning: a step that hung before takes nobody down who still hands back.
+            if running and (running == hanging or time.monotonic() - self._stopped_at > LONGEST_SHUTDOWN):
+                log.error("shutdown_does_not_wait", steps=running)
                 self._end_process()
-        elif (hanging := self.not_ending(HANGS_AFTER)) >= self._too_many:
+        elif hanging >= self._too_many:
             log.error("worker_hangs", steps=hanging)
             self.shut_down()
 
     def _look_once(self, beats: bool) -> None:
-        now = time.monotonic()
         with self._lock:
-            known = list(self._held)
-            running = [held for held in self._held.values() if now - held.since >= LOOK_EVERY]
-        for held in running:
-            _stop_if_overdue(held)
+            running = list(self._held.values())
         held_leases = [held.lease for held in running]
-        if beats and running:
-            leases.beat(self._db, held_leases, [now - held.moved_at for held in running])
-        if beats and self._holder is not None:
-            self._give_back_forgotten(self._holder, known)
+        # What was cancelled comes first: people wait for that.
         ours = leases.still_held(self._db, held_leases) if running else set()
         for held, lease in zip(running, held_leases, strict=True):
             if lease.job_id not in ours:
                 _stop_if_lost(held, lease)
+        if beats:
+            self._beat(running, held_leases)
+        _stop_if_overdue(running)
+
+    def _beat(self, running: list[Held], held_leases: list[Lease]) -> None:
+        now = time.monotonic()
+        if running:
+            leases.beat(self._db, held_leases, [now - held.moved_at for held in running])
+        for held in running:
+            # A silence that long was an outage, or the machine slept: it is not working time in the row either.
+            held.deadline += max(0.0, now - held.beaten_at - 2 * self._heartbeat)
+            held.beaten_at = now
+        if self._holder is not None:
+            self._give_back_forgotten(self._holder, [lease.job_id for lease in held_leases])
 
     def _give_back_forgotten(self, holder: str, known: list[UUID]) -> None:
         """Let go of jobs that the rows say are ours and that nobody here works on: an answer of the database was lost.
@@ -194,11 +219,13 @@ class Watcher:
             log.warning("forgotten_lease_given_back", job=str(lease.job_id), given=given)
 
 
-def _stop_if_overdue(held: Held) -> None:
-    """Stop a step whose job has worked for as long as it may."""
-    if time.monotonic() >= held.deadline and not held.stop.is_set():
-        held.overdue = True
-        held.end()
+def _stop_if_overdue(running: list[Held]) -> None:
+    """Stop the steps whose job has worked for as long as it may."""
+    now = time.monotonic()
+    for held in running:
+        if now >= held.deadline and not held.stop.is_set():
+            held.overdue = True
+            held.end()
 
 
 def _stop_if_lost(held: Held, lease: Lease) -> None:

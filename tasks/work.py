@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from schema.errors import Unavailable
 from schema.events import Event
 from storage import calls, steps
 from storage.db import Transaction
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tasks.deps import Deps
 
 K = TypeVar("K")
+
+#: How long, in seconds, the end of a step waits for a model call to be written down.
+SETTLE_SECONDS = 30.0
 
 
 class Stopped(Exception):
@@ -159,9 +163,13 @@ class Work:
         return {"step": self.step, "stepIndex": index, "totalSteps": total, "message": message, "progress": progress}
 
     def settle_calls(self) -> None:
-        """Wait until every model call of this step is written down."""
-        for written in self.calls:
-            written.result(timeout=30)
+        """Wait until every model call of this step is written down. Raises ``Unavailable`` when the database takes too
+        long for that."""
+        try:
+            for written in self.calls:
+                written.result(timeout=SETTLE_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable("The database does not answer just now.", code="database_away") from error
         self.calls.clear()
 
 

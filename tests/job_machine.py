@@ -6,6 +6,7 @@ retry; the clock jumps. The machine drives any table with the methods of ``tests
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any, cast
 
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from schema.job import ACTIVE
-from tests.fakes.job_table import FAULTS, MAX_RETRIES, STEPS, Fault, Grant, JobTable, View
+from tests.fakes.job_table import FAULTS, MAX_RETRIES, PATIENCE, STEPS, Fault, Grant, JobTable, View
 
-#: Sums of these never equal a limit (60 s, 1,800 s), at which a clock that goes on by itself would decide otherwise.
+#: Sums of these, and of silences as far as they count, are never just below a limit, at which a clock that goes on by
+#: itself would decide otherwise. The last one is longer than a job may work.
 JUMPS = (0.0, 7.0, 35.0, 63.0, 707.0)
 ENDINGS = {"job_completed": "done", "job_cancelled": "cancelled"}
 ANY = st.integers(0, 10**6)
@@ -30,6 +32,8 @@ class JobMachine(RuleBasedStateMachine):
         self.messages: list[tuple[int, int, str]] = []
         #: Every lease ever granted: those of the living, of sleepers, and of the dead, who may still write.
         self.grants: list[Grant] = []
+        #: How often each job was heard of by whoever had it in hand.
+        self.signs: Counter[int] = Counter()
 
     def make_table(self) -> Any:
         return JobTable()
@@ -61,10 +65,20 @@ class JobMachine(RuleBasedStateMachine):
     def deliver(self, at: int, kept: bool) -> None:
         """A message arrives; ``kept``: it will arrive once more."""
         place = at % len(self.messages)
-        message = self.messages[place] if kept else self.messages.pop(place)
-        granted = self.table.claim(*message)
+        self._claim(*(self.messages[place] if kept else self.messages.pop(place)))
+
+    @precondition(lambda self: self.table.jobs)
+    @rule(at=ANY)
+    def deliver_at_once(self, at: int) -> None:
+        """A message is sent and arrives: without this most of a random life would pass between messages."""
+        view = self.table.view(self._job(at))
+        self._claim(self._job(at), view.run, view.step)
+
+    def _claim(self, job: int, run: int, step: str) -> None:
+        granted = self.table.claim(job, run, step)
         if granted is not None:
             self.grants.append(granted)
+            self.signs[granted.job] += 1
 
     @precondition(lambda self: self.grants)
     @rule(at=ANY, go_on=st.booleans())
@@ -75,6 +89,7 @@ class JobMachine(RuleBasedStateMachine):
             return
         if go_on and followed.step != grant.step:
             self.grants.append(followed)
+            self.signs[grant.job] += 1
         elif followed.step != grant.step:
             self.messages.append((grant.job, grant.run, followed.step))
 
@@ -82,13 +97,16 @@ class JobMachine(RuleBasedStateMachine):
     @rule(at=ANY, part=st.sampled_from(["easy", "hard"]))
     def keep(self, at: int, part: str) -> None:
         grant = self._grant(at)
-        if (grant.step, part) not in {(step, name) for step, name, _ in self.table.view(grant.job).checkpoints}:
+        kept = {(step, name) for step, name, _ in self.table.view(grant.job).checkpoints}
+        # Who holds the job knows what is kept. Who was taken for dead does not, and keeps late what his twin has kept.
+        if not self.table.holds(grant) or (grant.step, part) not in kept:
             self.table.keep(grant, part)
 
     @precondition(lambda self: self.grants)
     @rule(at=ANY, moves=st.booleans())
     def beat(self, at: int, moves: bool) -> None:
-        self.table.beat(self._grant(at), moves=moves)
+        grant = self._grant(at)
+        self.signs[grant.job] += self.table.beat(grant, moves=moves)
 
     @precondition(lambda self: self.grants)
     @rule(at=ANY)
@@ -110,6 +128,11 @@ class JobMachine(RuleBasedStateMachine):
     def retry(self, at: int) -> None:
         self.table.retry(self._job(at))
 
+    @precondition(lambda self: self.table.jobs)
+    @rule(at=ANY)
+    def mark_stale(self, at: int) -> None:
+        self.table.mark_stale(self._job(at))
+
     @rule()
     def reconcile(self) -> None:
         self.table.reconcile()
@@ -125,13 +148,13 @@ class JobMachine(RuleBasedStateMachine):
 
     @invariant()
     def somebody_owns_every_job_that_is_not_final(self) -> None:
+        """A stale one is the reconciler's."""
         for view in self.views():
             if view.status == "pending":
                 assert view.due_in is not None and not view.leased
             elif view.status == "processing":
                 assert (view.due_in is not None) != view.leased
             else:
-                assert view.status != "stale", "the reconciler decides about a stale job at once"
                 assert view.due_in is None and not view.leased
 
     @invariant()
@@ -165,6 +188,11 @@ class JobMachine(RuleBasedStateMachine):
         for view in self.views():
             assert view.retry_count <= MAX_RETRIES
             assert view.status != "dead_letter" or view.retry_count == MAX_RETRIES
+
+    @invariant()
+    def a_long_silence_is_no_work(self) -> None:
+        for job, view in enumerate(self.views()):
+            assert view.worked <= self.signs[job] * PATIENCE
 
     def teardown(self) -> None:
         """When the faults stop, every job comes to its end by messages and the reconciler alone."""

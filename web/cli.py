@@ -10,8 +10,9 @@ import click
 
 from schema.clock import new_id
 from schema.errors import CoursewrightError
+from schema.settings import DEMO_ORGANIZATION_ID
 from web.cli_jobs import jobs, reconcile
-from web.cli_wiring import asker, find_system, give_up, home, organization_option, wired
+from web.cli_wiring import asker, find_system, give_up, home, organization_id_of, organization_option, wired
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,7 +55,9 @@ def doctor(as_json: bool, model: bool, ping: bool) -> None:
 @cli.command()
 @click.argument("url")
 @click.option("--token", envvar="AGENT_TOKEN", help="The agent token; AGENT_TOKEN unless given.")
-@organization_option
+@click.option(
+    "--organization", default=DEMO_ORGANIZATION_ID, show_default=True, metavar="ID", help="Whose; the demo school's."
+)
 @click.option("--within", type=click.FloatRange(1, 3600), default=120, show_default=True, help="Seconds for the job.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(url: str, token: str | None, organization: str, within: float, as_json: bool) -> None:
@@ -65,7 +68,7 @@ def verify(url: str, token: str | None, organization: str, within: float, as_jso
         give_up(f"{url!r} is not an address. Write it as https://courses.example.org")
     if not token:
         give_up("No token. Set AGENT_TOKEN, or give --token.")
-    sys.exit(run(url, token, str(asker(organization).organization_id), within=within, as_json=as_json))
+    sys.exit(run(url, token, str(organization_id_of(organization)), within=within, as_json=as_json))
 
 
 @cli.group()
@@ -105,17 +108,34 @@ def org_create(name: str) -> None:
     click.echo(str(made.id))
 
 
+@org.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def org_list(as_json: bool) -> None:
+    """All organizations: id, short name and name."""
+    from storage import organizations
+
+    found = organizations.everyone(wired().db)
+    if as_json:
+        shown = [{"id": str(one.id), "slug": one.slug, "name": one.name} for one in found]
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for one in found:
+        click.echo(f"{one.id}  {one.slug}  {one.name}")
+    if not found:
+        click.echo("There is none yet. Make one with: coursewright org create NAME", err=True)
+
+
 @cli.command("login-link")
 @organization_option
 @click.option("--role", default="admin", show_default=True, type=click.Choice(["viewer", "author", "admin"]))
-def login_link(organization: str, role: str) -> None:
+def login_link(organization: str | None, role: str) -> None:
     """Print a link that signs one browser in, once, within 15 minutes."""
     from web.address import url_of
     from web.pages.home import make_login_path
 
     deps = wired()
-    asker(organization)
-    click.echo(url_of(deps.settings.host, deps.settings.port) + make_login_path(deps, organization, role))
+    whose = str(asker(deps, organization).organization_id)
+    click.echo(url_of(deps.settings.host, deps.settings.port) + make_login_path(deps, whose, role))
 
 
 # --- jobs and the catalog ---------------------------------------------------------------------------------------
@@ -127,11 +147,13 @@ cli.add_command(reconcile)
 
 @cli.command()
 @organization_option
-def catalog(organization: str) -> None:
+def catalog(organization: str | None) -> None:
     """The catalog, as JSON."""
     from storage import catalog as rows
 
-    click.echo(json.dumps(rows.whole(wired().db, asker(organization).organization_id), indent=2, ensure_ascii=False))
+    deps = wired()
+    found = rows.whole(deps.db, asker(deps, organization).organization_id)
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 @cli.command()

@@ -57,15 +57,57 @@ def wired() -> Deps:
         give_up(f"{error.message} Or start everything on this machine with: coursewright up")
 
 
-def asker(organization: str) -> Asker:
+def organization_id_of(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        give_up(f"{given!r} is not an organization id.")
+
+
+def asker(deps: Deps, organization: str | None) -> Asker:
+    """On behalf of the organization that is named; without a name, of the demo school where there is one."""
+    from storage import organizations
     from tasks.commands import Asker
 
-    try:
-        return Asker(UUID(organization), None)
-    except ValueError:
-        give_up(f"{organization!r} is not an organization id.")
+    organization_id = organization_id_of(organization or DEMO_ORGANIZATION_ID)
+    if organizations.read(deps.db, organization_id) is None:
+        missing = "There is no such organization." if organization else "Say whose with --organization ID."
+        give_up(f"{missing} The ids of all are shown by: coursewright org list")
+    return Asker(organization_id, None)
+
+
+def asker_of(deps: Deps, organization: str | None, job_id: UUID) -> Asker:
+    """On behalf of the organization that is named; without a name, of the one that has the job. Whoever gives commands
+    on this machine may see every job, and an alarm names no organization."""
+    from storage import organizations
+    from tasks.commands import Asker
+
+    if organization:
+        return asker(deps, organization)
+    owner = organizations.of_job(deps.db, job_id)
+    if owner is None:
+        give_up("There is no such job.")
+    return Asker(owner, None)
+
+
+def askers(deps: Deps, organization: str | None, everyone: bool) -> list[Asker]:
+    """One for each organization that is meant."""
+    from storage import organizations
+    from tasks.commands import Asker
+
+    if everyone and organization:
+        raise click.UsageError("Say either --organization or --all-organizations.")
+    if everyone:
+        return [Asker(one.id, None) for one in organizations.everyone(deps.db)]
+    return [asker(deps, organization)]
 
 
 organization_option = click.option(
-    "--organization", default=DEMO_ORGANIZATION_ID, show_default=True, help="Whose: the id of an organization."
+    "--organization", metavar="ID", help="Whose; unless given the demo school, where there is one."
+)
+of_job_option = click.option(
+    "--organization", metavar="ID", help="Only if it is a job of this one; unless given, whosever it is."
+)
+everyone_option = click.option(
+    "--all-organizations", "everyone", is_flag=True, help="Of all organizations; each line begins with whose it is."
 )

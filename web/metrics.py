@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -18,7 +18,8 @@ from schema.errors import Unavailable
 from schema.version import VERSION
 from storage import metrics as rows
 from storage.brakes import Brake
-from storage.health import broker_lengths
+from storage.corrections import KINDS
+from storage.health import broker_lengths, reading_postgres, reason
 from storage.metrics import Figures, Queue
 from storage.schema_version import head
 from tasks.deps import Deps
@@ -34,11 +35,14 @@ _ENDED = ("done", "failed", "cancelled", "dead_letter")
 
 Rows = Iterable[tuple[Iterable[str], float]]
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found. None: that server is away."""
+    """What one look found: whether each server was ``reached``, and its figures. None: they could not be read."""
 
+    reached: Mapping[str, bool]
     figures: Figures | None
     broker: Mapping[str, int] | None
 
@@ -52,24 +56,40 @@ class Kept:
         self._lock = threading.Lock()
         self._reading: Reading | None = None
         self._read_at = 0.0
+        self._refused = False
 
     def get(self) -> Reading:
         """A reading at most a few seconds old."""
         with self._lock:
             if self._reading is None or time.monotonic() - self._read_at > self._seconds:
-                self._reading = _read(self._deps)
+                self._reading = self._read()
                 self._read_at = time.monotonic()
             return self._reading
 
+    def _read(self) -> Reading:
+        """What is away is shown as ``coursewright_dependency_up`` 0; the rest is told all the same."""
+        database, figures = self._figures()
+        try:
+            broker = broker_lengths(self._deps.bus, _ALL_QUEUES)
+        except Unavailable:
+            broker = None
+        reached = {"database": database, "redis": broker is not None, "objects": self._deps.objects.alive()}
+        return Reading(reached, figures, broker)
 
-def _read(deps: Deps) -> Reading:
-    figures, broker = None, None
-    # What is away is shown as coursewright_dependency_up 0; the rest is told all the same.
-    with suppress(Unavailable):
-        figures = rows.read(deps.db, stale_after_seconds=deps.settings.jobs.stale_after_seconds)
-    with suppress(Unavailable):
-        broker = broker_lengths(deps.bus, _ALL_QUEUES)
-    return Reading(figures, broker)
+    def _figures(self) -> tuple[bool, Figures | None]:
+        """Whether the database was reached, and what its rows tell. It may be there and refuse: when this code is newer
+        than the tables, until they are brought up."""
+        try:
+            with reading_postgres():
+                found = rows.read(self._deps.db, stale_after_seconds=self._deps.settings.jobs.stale_after_seconds)
+        except Unavailable as error:
+            refused = error.code != "database_away"
+            if refused and not self._refused:
+                log.warning("figures_not_read", reason=reason(error))
+            self._refused = refused
+            return refused, None
+        self._refused = False
+        return True, found
 
 
 def shown(reading: Reading) -> bytes:
@@ -87,7 +107,7 @@ class _Families(Collector):
         figures, broker = self.reading.figures, self.reading.broker
         about = {"version": VERSION, "migration": head()}
         yield InfoMetricFamily("coursewright_build", "What runs here.", value=about)
-        up = [(("database",), int(figures is not None)), (("redis",), int(broker is not None))]
+        up = [((name,), int(reached)) for name, reached in self.reading.reached.items()]
         yield _gauge("dependency_up", "Whether a server was reached: 1 or 0.", ["dependency"], up)
         if broker is not None:
             lengths = [((queue,), broker.get(queue, 0)) for queue in _ALL_QUEUES]
@@ -139,7 +159,8 @@ def _model(figures: Figures) -> Iterator[Metric]:
     uses = figures.calls.items()
     labels = ["model", "outcome"]
     since = "since midnight UTC"
-    yield _counter("model_calls", f"Calls to models {since}.", labels, [(key, use.calls) for key, use in uses])
+    calls = [(key, use.calls) for key, use in uses]
+    yield _counter("model_calls", f"Calls to models that ended, {since}.", labels, calls)
     seconds = [(key, use.seconds) for key, use in uses]
     yield _counter("model_call_seconds", f"Time spent in calls to models {since}.", labels, seconds)
     tokens = [((*key, "input"), use.input_tokens) for key, use in uses]
@@ -147,6 +168,9 @@ def _model(figures: Figures) -> Iterator[Metric]:
     yield _counter("model_tokens", f"Tokens {since}.", [*labels, "direction"], tokens)
     cost = [(key, use.cost_usd) for key, use in uses]
     yield _counter("model_cost_usd", f"Cost {since}, where the price is known.", labels, cost)
+    models = sorted({model for model, _ in figures.calls} | figures.in_flight.keys())
+    going_on = [((model,), figures.in_flight.get(model, 0)) for model in models]
+    yield _gauge("model_calls_in_flight", "Calls to models that go on.", ["model"], going_on)
     braked = [((brake.endpoint, brake.model), brake) for brake in figures.brakes]
     closed = [(key, _closed_for(brake)) for key, brake in braked]
     labels = ["endpoint", "model"]
@@ -160,11 +184,13 @@ def _closed_for(brake: Brake) -> float:
 
 
 def _upkeep(figures: Figures) -> Iterator[Metric]:
-    corrected = [((kind,), count) for kind, count in sorted(figures.corrections.items())]
+    # Every kind, also those with 0; and what newer code may have counted.
+    kinds = sorted({*KINDS, *figures.corrections})
+    corrected = [((kind,), figures.corrections.get(kind, 0)) for kind in kinds]
     yield _counter("corrections", "What the reconciler put right.", ["kind"], corrected)
     for name, words, value in (
-        ("catalogs_behind", "Catalogs whose file is older than they are.", figures.catalogs_behind),
-        ("documents_behind", "Documents not in the store as they are.", figures.documents_behind),
+        ("catalogs_behind", "Catalogs whose file has been older for over a minute.", figures.catalogs_behind),
+        ("documents_behind", "Documents whose file has been older for over a minute.", figures.documents_behind),
         ("database_connections", "Open connections to Postgres, everybody's.", figures.connections),
         ("database_connections_limit", "How many there may be.", figures.connections_limit),
     ):

@@ -30,6 +30,8 @@ PAYLOAD = {
     "tags": ["verify"],
 }
 _LOOK_EVERY = 0.25
+#: Only a system started with ``coursewright up`` has the demo school, which is asked for unless told otherwise.
+_WHOSE = "Give --organization ID. A machine of the deployment shows the ids with: coursewright org list"
 
 
 class Failed(Exception):
@@ -68,7 +70,10 @@ def _words(answer: urllib3.BaseHTTPResponse) -> str:
         told = answer.json()
     except ValueError:
         return answer.data[:100].decode("utf-8", "replace")
-    return str(told.get("detail") or told.get("dependencies") or told) if isinstance(told, dict) else str(told)
+    if not isinstance(told, dict):
+        return str(told)
+    mend = f" {_WHOSE}" if told.get("code") == "unknown_organization" else ""
+    return str(told.get("detail") or told.get("dependencies") or told) + mend
 
 
 def _holds(condition: bool, otherwise: str) -> None:

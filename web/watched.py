@@ -10,7 +10,7 @@ from schema.settings import Settings
 from tasks import tracing
 
 #: Asked for all the time, or, a login link, with a secret in the address.
-_LEFT_OUT = "healthz,readyz,metrics,login"
+_LEFT_OUT = r"^\w+://[^/?#]+/(healthz|readyz|metrics)(\?|$),^\w+://[^/?#]+/+login/"
 
 
 def follow(app: Flask, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from schema.errors import CoursewrightError
 from schema.settings import ModelSettings
 from storage.calls import Beginning
 from storage.db import Database
-from tasks.clients.keeper import PATIENCE_SECONDS, Keeper, Passage, Wait
+from tasks.clients.keeper import PATIENCE_SECONDS, RENEW_SECONDS, Keeper, Passage, Wait
 
 if TYPE_CHECKING:
     from storage.allowances import Allowances
@@ -91,6 +91,7 @@ class Gate:
 
     @asynccontextmanager
     async def _noted(self, passage: Passage) -> AsyncIterator[None]:
+        renewing = asyncio.create_task(self._renewed(passage)) if passage.trial is not None else None
         try:
             yield
         except CoursewrightError as error:
@@ -99,7 +100,17 @@ class Gate:
         except BaseException:
             self._threads.submit(self._keeper.let_go, passage)
             raise
-        await self._note(passage, None)
+        else:
+            await self._note(passage, None)
+        finally:
+            if renewing is not None:
+                renewing.cancel()
+
+    async def _renewed(self, passage: Passage) -> None:
+        """However long the call of a trial takes, nobody else tries meanwhile."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.wrap_future(self._threads.submit(self._keeper.renew, passage))
 
     async def _note(self, passage: Passage, error: CoursewrightError | None) -> None:
         if self._keeper.has_to_note(passage, error):

@@ -35,10 +35,9 @@ LOOK_AGAIN_SECONDS = 0.25
 UNNAMED_SECONDS = 2.0
 #: Nobody is kept from calling for longer than a day, whatever an endpoint says.
 LONGEST_SECONDS = 86_400.0
-#: A trial that takes longer than a call may has died with its process. One that takes half a minute may have, too, and
-#: by then a second one does no harm.
-_GRACE_SECONDS = 5.0
-_LONGEST_TRIAL_SECONDS = 30.0
+#: A trial is renewed for as long as its call goes on. One that was not renewed for so long has died with its process.
+RENEW_SECONDS = 10.0
+_TRIAL_SECONDS = 30.0
 _VENDOR_URL = "https://api.openai.com/v1"
 #: Errors that say the endpoint itself is broken. Every other answer, a refusal too, shows that it lives.
 _FAILING = frozenset({"model_unavailable", "model_timeout"})
@@ -82,7 +81,6 @@ class Keeper:
     def __init__(self, db: Database, settings: ModelSettings, allowances: Allowances | None) -> None:
         self._db = db
         self._endpoint = brakes.endpoint_of(settings.base_url or _VENDOR_URL)
-        self._trial_seconds = min(settings.timeout_seconds + _GRACE_SECONDS, _LONGEST_TRIAL_SECONDS)
         self._allowances = allowances
         #: Models that have failures on their brake, as far as is known here: a success of any other writes nothing.
         self._failing: set[str] = set()
@@ -109,7 +107,7 @@ class Keeper:
     def _look(self, lease: Lease | None, call: Beginning, taken: Taken | None) -> Passage | Wait:
         model = call.model
         try:
-            seen = brakes.look(self._db, self._endpoint, model, lease, self._trial_seconds)
+            seen = brakes.look(self._db, self._endpoint, model, lease, _TRIAL_SECONDS)
         except Unavailable as error:
             return Wait(LOOK_AGAIN_SECONDS, error)
         (self._failing.add if seen.failures else self._failing.discard)(model)
@@ -159,6 +157,14 @@ class Keeper:
             brakes.succeeded(self._db, self._endpoint, model)
             if trial is not None:
                 log.info("model_breaker_closed", model=model)
+
+    def renew(self, passage: Passage) -> None:
+        """The call of a passage goes on."""
+        if passage.trial is not None:
+            try:
+                brakes.renew(self._db, self._endpoint, passage.model, passage.trial)
+            except Unavailable:
+                log.warning("brake_not_noted", model=passage.model)
 
     def let_go(self, passage: Passage) -> None:
         """A call was given up before it showed whether the endpoint lives."""

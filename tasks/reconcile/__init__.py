@@ -45,7 +45,8 @@ def _in_rows(awake: datetime | None) -> dict[str, Mend]:
 def _close_calls(deps: Deps) -> Iterator[str]:
     """Calls to a model that were going on when their process died: how they ended is not known."""
     longest = deps.settings.model.timeout_seconds + deps.settings.jobs.stale_after_seconds
-    for _ in range(calls.close_left_open(deps.db, longest)):
+    for call in calls.close_left_open(deps.db, longest):
+        log.warning("job_corrected", kind="call_left_open", job=str(call.job_id), step=call.step, model=call.model)
         yield "call_left_open"
 
 

@@ -1,4 +1,5 @@
-"""``course.json`` and ``catalog.json``: what the rows say is in the store must be there, and not be older.
+"""``course.json`` and ``catalog.json``: what the rows say is in the store must be there, and not be older. And a course
+that is there must be listed, also when the job that made it never got that far (decision 11).
 
 Goes round all of them, a few each time, the longest unseen first. No transaction is open while the store is asked.
 Whether a file was written again is decided by the store, which takes it on the condition that nobody else did.
@@ -11,13 +12,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import structlog
 
+from schema.course import Course
 from schema.errors import Transient, Unavailable
-from storage import catalog, documents
+from storage import catalog, documents, organizations
+from storage.catalog import Listing
 from storage.objects import ObjectStore
 from tasks import publish
 from tasks.deps import Deps
@@ -49,7 +53,8 @@ def write_unstored(deps: Deps, older_than_seconds: float = UNSTORED_AFTER) -> It
 
 
 def mend_documents(deps: Deps) -> Iterator[str]:
-    """Write ``course.json`` again where it is gone from the store or older than its row says."""
+    """Write ``course.json`` again where it is gone from the store or older than its row says, and list courses that
+    nobody will list any more."""
     due = documents.longest_unverified(deps.db, VERIFY_AFTER, AT_ONCE)
     random.shuffle(due)  # one that the store always refuses is not in everybody's way for ever
     seen: list[documents.Kept] = []
@@ -61,6 +66,9 @@ def mend_documents(deps: Deps) -> Iterator[str]:
             if kept.revision and _document_written_again(deps, kept):
                 log.warning("file_corrected", kind="document_lost", document=kept.document_id, revision=kept.revision)
                 yield "document_lost"
+            if kept.unlisted and _listed(deps, kept):
+                log.warning("file_corrected", kind="course_unlisted", document=kept.document_id, revision=kept.revision)
+                yield "course_unlisted"
             seen.append(kept)
     finally:
         if seen:
@@ -74,6 +82,19 @@ def _document_written_again(deps: Deps, kept: documents.Kept) -> bool:
         return False
     current = documents.current(deps.db, kept.organization_id, "course", kept.document_id)
     return current is not None and publish.publish_document(deps, current)
+
+
+def _listed(deps: Deps, kept: documents.Kept) -> bool:
+    """Do what the step ``catalog`` would have done. False when there is nothing to do by now."""
+    organization = organizations.read(deps.db, kept.organization_id)
+    with deps.db.transaction() as tx:
+        documents.lock(tx, kept.organization_id, "course", kept.document_id)
+        current = documents.current_in(tx, kept.organization_id, "course", kept.document_id)
+        if organization is None or current is None or not documents.is_unlisted(tx, current):
+            return False
+        course = cast(Course, current.content)
+        catalog.list_course(tx, Listing(organization.id, organization.slug, current.revision, course))
+    return True
 
 
 @dataclass

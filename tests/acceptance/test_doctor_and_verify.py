@@ -58,7 +58,7 @@ def test_verify_goes_all_the_way_and_a_second_time_makes_no_second_course(system
     ("words", "code", "said"),
     [
         (["--token", "wrong"], 1, "failed"),
-        (["--organization", "00000000-0000-4000-8000-0000000000ff"], 1, "no such organization"),
+        (["--organization", "00000000-0000-4000-8000-0000000000ff"], 1, "coursewright org list"),
         (["--organization", "nobody"], 2, "not an organization id"),
     ],
 )

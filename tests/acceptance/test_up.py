@@ -146,8 +146,11 @@ def test_a_database_out_of_reach_is_one_line(tmp_path: Path, words: tuple[str, .
 def test_a_process_that_dies_is_started_again(model_system: System, name: str) -> None:
     system = model_system
     before = system.pids()[name]
+    orphans = psutil.Process(before).children(recursive=True)
     os.kill(before, signal.SIGKILL)
     eventually(lambda: system.pids().get(name, before) != before, what=f"a new {name}")
+    # They still answer for a moment, and then hang up.
+    eventually(lambda: not any(child.is_running() for child in orphans), what="the end of what it had started")
     eventually(lambda: _ready(system), what="everything being ready again")
     system.finished(system.start_course())
 

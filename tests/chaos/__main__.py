@@ -33,6 +33,8 @@ def _form(chosen: argparse.Namespace) -> Form:
         seconds=chosen.seconds,
         jobs=chosen.jobs or round(LONG.jobs * share),
         faults=chosen.faults or round(LONG.faults * share),
+        least=LONG.least if share >= 1 else round((chosen.faults or LONG.faults * share) * 3 / 4),
+        long=share >= 1,
         store_away=min(LONG.store_away, max(4.0, chosen.seconds / 10)),
         model_away=min(LONG.model_away, max(3.0, chosen.seconds / 10)),
         a_while=min(LONG.a_while, max(6.0, chosen.seconds / 20)),

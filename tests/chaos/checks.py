@@ -12,7 +12,7 @@ from tests.chaos.ledger import Ledger
 _ENDS = frozenset({"job_completed", "job_failed", "job_cancelled"})
 #: What is told on a parent whose own work is over.
 _OF_PICTURES = frozenset({"media_completed", "media_failed", "media_settled"})
-#: An attached picture made no revision when another job had brought it already.
+#: Ends of a picture that was not attached.
 _NO_REVISION = frozenset({"failed", "cancelled", "dead_letter"})
 
 
@@ -39,12 +39,15 @@ def jobs_are_final(evidence: Evidence, _: Ledger) -> Iterator[str]:
     yield from (f"{job_id}: a lease is left" for job_id in evidence.leases)
 
 
-def jobs_without_model_are_done(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
-    """Packs and arithmetic need nothing that was broken for good: whoever wasn't cancelled is done."""
+def jobs_are_done(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
+    """No fault here is for good, and there are more retries than faults: what nobody cancelled is done, and what was
+    cancelled and taken up again. So are its pictures."""
+    children = evidence.children()
     for job_id, asked in ledger.accepted().items():
-        job = evidence.jobs.get(job_id)
-        if job and asked.left_alone and not asked.by_model and job.status in FINAL - {"done"}:
-            yield f"{job_id} ({asked.kind}): {job.status} {job.error_code}"
+        if asked.left_alone or asked.retry_told:
+            for job in [*filter(None, [evidence.jobs.get(job_id)]), *children[job_id]]:
+                if job.status in FINAL - {"done"}:
+                    yield f"{job.job_id} ({job.job_type}, {asked.kind}): {job.status} {job.error_code}"
 
 
 def nothing_crashed(evidence: Evidence, _: Ledger) -> Iterator[str]:
@@ -63,6 +66,21 @@ def cancelled_stays_cancelled(evidence: Evidence, ledger: Ledger) -> Iterator[st
             yield f"{job_id}: told job_cancelled and is {evidence.jobs[job_id].status}"
         if told and asked.cancelled_at is None:
             yield f"{job_id}: cancelled, and nobody asked for that"
+
+
+def answers_were_kept(evidence: Evidence, ledger: Ledger) -> Iterator[str]:
+    """A cancel that was answered with 200 is told, by the job or by its pictures; a retry that was answered with 202 is
+    told, and a step begun after it."""
+    children = evidence.children()
+    for job_id, asked in ledger.accepted().items():
+        kinds = [(event.type, event.body.get("error")) for event in evidence.events[job_id]]
+        cancelled = ("job_cancelled", None) in kinds or any(one.status == "cancelled" for one in children[job_id])
+        if asked.cancel_told_at is not None and not cancelled:
+            yield f"{job_id}: its cancel was answered with 200, and nothing was cancelled"
+        if asked.retry_told:
+            retried = kinds.index(("job_retrying", None)) if ("job_retrying", None) in kinds else len(kinds)
+            if ("step_started", None) not in kinds[retried:]:
+                yield f"{job_id}: its retry was answered with 202, and no step began after it"
 
 
 def events_have_no_gap(evidence: Evidence, _: Ledger) -> Iterator[str]:
@@ -111,7 +129,8 @@ def no_step_ends_twice(evidence: Evidence, _: Ledger) -> Iterator[str]:
 
 
 def one_revision_a_save(evidence: Evidence, _: Ledger) -> Iterator[str]:
-    """A done course has one revision of its ``persist`` step, and one of each attached picture; numbered 1 to n."""
+    """A done course has one revision of its ``persist`` step, and one of each picture: nobody else brings a picture
+    here, so none can be there already when its job comes to attach it. They are numbered 1 to n."""
     made = Counter((saved.job_id, saved.step) for saved in evidence.revisions)
     yield from (f"{job_id}: {count} revisions by {step}" for (job_id, step), count in made.items() if count > 1)
     for job in evidence.jobs.values():
@@ -124,14 +143,15 @@ def one_revision_a_save(evidence: Evidence, _: Ledger) -> Iterator[str]:
     for saved in evidence.revisions:
         numbers.setdefault(saved.course_id, []).append(saved.revision)
     for course, found in numbers.items():
-        if found != list(range(1, len(found) + 1)) or evidence.current[course][0] != len(found):
-            yield f"course {course}: revisions {found}, current {evidence.current[course][0]}"
+        if found != list(range(1, len(found) + 1)) or evidence.revision(course) != len(found):
+            yield f"course {course}: revisions {found}, current {evidence.revision(course)}"
 
 
 def pictures_are_counted(evidence: Evidence, _: Ledger) -> Iterator[str]:
     """A parent knows how its pictures ended, tells each once, and settles once."""
+    living = evidence.children()
     for job in evidence.jobs.values():
-        children = evidence.children(job.job_id)
+        children = living[job.job_id]
         if job.job_type != "course" or not children:
             continue
         done = sum(child.status == "done" for child in children)
@@ -145,27 +165,41 @@ def pictures_are_counted(evidence: Evidence, _: Ledger) -> Iterator[str]:
 
 
 def media_are_in_the_store(evidence: Evidence, _: Ledger) -> Iterator[str]:
-    """Every asset's bytes are there."""
-    yield from (f"{key} has a row and no bytes" for key in evidence.missing_assets)
+    """Every asset's bytes are there, and no others but those of pictures that were cancelled before their row was
+    written."""
+    yield from (f"{key} has a row and no bytes" for key in evidence.assets - evidence.pictures)
+    without_row = evidence.pictures - evidence.assets
+    begun = sum(
+        job.job_type == "media" and job.status != "done" and any(e.type == "step_started" for e in evidence.events[id_])
+        for id_, job in evidence.jobs.items()
+    )
+    if len(without_row) > begun:
+        yield f"{len(without_row)} pictures have no row, {begun} were begun and not done: {min(without_row)} ..."
 
 
 def files_show_the_current_revision(evidence: Evidence, _: Ledger) -> Iterator[str]:
-    """``course.json`` of each done job equals its document's current revision."""
+    """``course.json`` of each course equals its current revision, and every file belongs to a course or a catalog."""
     for job in evidence.done_courses():
-        body = evidence.files.get(evidence.course_key(job.course_id))
-        revision, content = evidence.current[job.course_id]
+        if job.course_id not in evidence.current:
+            yield f"{job.job_id}: done, and course {job.course_id} has no row"
+    keys = {evidence.course_key(course): course for course in evidence.current}
+    for key, course in keys.items():
+        body = evidence.files.get(key)
+        revision, content = evidence.current[course]
         if body is None:
-            yield f"{job.job_id}: course {job.course_id} has no course.json"
+            yield f"course {course} has no course.json"
         elif json.loads(body) != content:
             told = json.loads(body)["contentVersion"]
-            yield f"{job.job_id}: course.json of {job.course_id} is {told}, current is revision {revision}"
+            yield f"course.json of {course} is {told}, current is revision {revision}"
+    for key in evidence.files.keys() - keys.keys() - set(evidence.catalog_keys().values()):
+        yield f"{key} is in the store, and no revision stands for it"
 
 
 def done_courses_are_listed(evidence: Evidence, _: Ledger) -> Iterator[str]:
     """Each done course has its entry, at its current revision, in every catalog it belongs to, and in their files."""
     done = evidence.done_courses()
     for job in done:
-        if evidence.listed.get(job.course_id) != evidence.current[job.course_id][0]:
+        if evidence.listed.get(job.course_id) != evidence.revision(job.course_id):
             yield f"{job.job_id}: {job.course_id} is listed at revision {evidence.listed.get(job.course_id)}"
     for catalog, key in evidence.catalog_keys().items():
         version, file_version = evidence.catalogs.get(catalog, (0, 0))
@@ -175,7 +209,7 @@ def done_courses_are_listed(evidence: Evidence, _: Ledger) -> Iterator[str]:
         shown = {entry["id"]: entry["contentVersion"] for entry in file["courses"]}
         for job in done:
             belongs = catalog == evidence.organization or job.visibility == "public"
-            if belongs and shown.get(job.course_id) != f"v{evidence.current[job.course_id][0]}":
+            if belongs and shown.get(job.course_id) != f"v{evidence.revision(job.course_id)}":
                 yield f"{job.job_id}: {key} shows {job.course_id} as {shown.get(job.course_id)}"
 
 
@@ -200,16 +234,17 @@ def promises_were_kept(_: Evidence, ledger: Ledger) -> Iterator[str]:
 CHECKS = {
     "every accepted job exists, and no other": accepted_jobs_exist,
     "every job is final; no lease is left": jobs_are_final,
-    "jobs that need no model are done": jobs_without_model_are_done,
+    "what nobody cancelled is done": jobs_are_done,
     "no job failed by a fault of ours": nothing_crashed,
     "cancelled jobs stay cancelled": cancelled_stays_cancelled,
+    "an answered cancel or retry was done": answers_were_kept,
     "events are numbered 1 to n": events_have_no_gap,
     "one end a run, and it is where the job stands": events_agree_with_status,
     "no step ended twice": no_step_ends_twice,
     "one revision a save, none twice": one_revision_a_save,
     "pictures are counted once": pictures_are_counted,
-    "every asset's bytes are in the store": media_are_in_the_store,
-    "course.json is the current revision": files_show_the_current_revision,
+    "every asset's bytes are in the store, and no others": media_are_in_the_store,
+    "course.json is the current revision, and nothing else is there": files_show_the_current_revision,
     "done courses are in the catalogs and their files": done_courses_are_listed,
     "catalog versions are dense": catalog_versions_are_dense,
     "what the client saw was kept": promises_were_kept,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +36,10 @@ class Job:
     @property
     def is_done_course(self) -> bool:
         return self.job_type == "course" and self.status == "done"
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.status in ("failed", "dead_letter")
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,18 @@ class Row:
 class Evidence:
     """What is left of a run.
 
-    ``checkpoints`` has the time of each by job, step and part; ``parts`` the part of ``fill`` by job and the name
-    people read; ``current`` revision and content by course; ``catalogs`` version and file version; ``changes`` versions
-    and courses by catalog; ``listed`` the listed revision by course; ``files`` what the store holds by key."""
+    ``checkpoints`` has the time of each by job, step and part; ``parts`` the part of ``fill`` by job, the purpose of
+    its call and the name people read; ``current`` revision and content by course; ``catalogs`` version and file
+    version; ``changes`` versions and courses by catalog; ``listed`` the listed revision by course; ``files`` what the
+    store holds by key, but for what is there for operators; ``assets`` the keys of pictures by their rows, and
+    ``pictures`` those in the store."""
 
     organization: str
     public: str = str(PUBLIC)
     jobs: dict[str, Job] = field(default_factory=dict)
     events: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     checkpoints: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
-    parts: dict[tuple[str, str], str] = field(default_factory=dict)
+    parts: dict[tuple[str, str, str], str] = field(default_factory=dict)
     revisions: list[Saved] = field(default_factory=list)
     current: dict[str, tuple[int, Any]] = field(default_factory=dict)
     catalogs: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -88,14 +95,24 @@ class Evidence:
     listed: dict[str, int] = field(default_factory=dict)
     leases: list[str] = field(default_factory=list)
     calls: list[Row] = field(default_factory=list)
-    files: dict[str, bytes | None] = field(default_factory=dict)
-    missing_assets: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    assets: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)
 
     def done_courses(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.is_done_course]
 
-    def children(self, job_id: str) -> list[Job]:
-        return [job for job in self.jobs.values() if job.parent == job_id]
+    def children(self) -> dict[str, list[Job]]:
+        """The pictures of each job that has some."""
+        found: dict[str, list[Job]] = defaultdict(list)
+        for job in self.jobs.values():
+            if job.parent is not None:
+                found[job.parent].append(job)
+        return found
+
+    def revision(self, course_id: str) -> int:
+        """The current one of a course; 0 when it has none."""
+        return self.current.get(course_id, (0, None))[0]
 
     def course_key(self, course_id: str) -> str:
         return f"{self.organization}/{course_id}/course.json"
@@ -112,7 +129,7 @@ def gather(system: System) -> Evidence:
     for job_id, *told in system.rows(_EVENTS):
         found.events[job_id].append(Told(*told))
     found.checkpoints = {(job, step, part): at for job, step, part, at in system.rows(_CHECKPOINTS)}
-    found.parts = {(job, name): part for job, name, part in system.rows(_PARTS)}
+    found.parts = {(job, purpose, name): part for job, purpose, name, part in system.rows(_PARTS)}
     found.revisions = [Saved(*row) for row in system.rows(_REVISIONS)]
     found.current = {course: (revision, content) for course, revision, content in system.rows(_CURRENT)}
     found.catalogs = {row[0]: (row[1], row[2]) for row in system.rows(_CATALOGS)}
@@ -127,23 +144,31 @@ def gather(system: System) -> Evidence:
 
 def _look_into_the_store(system: System, found: Evidence) -> None:
     store, buckets = ObjectStore(system.settings.s3), system.settings.s3
-    keys = [*found.catalog_keys().values(), *(found.course_key(job.course_id) for job in found.done_courses())]
-    assets = [key for (key,) in system.rows(_ASSETS)]
+    keys = [key for key in _keys(store, buckets.courses_bucket) if not key.startswith(_FOR_OPERATORS)]
     with ThreadPoolExecutor(8) as together:
-        files = together.map(lambda key: store.read(buckets.courses_bucket, key), keys)
-        stored = together.map(lambda key: store.stored(buckets.media_bucket, key), assets)
-        found.files = dict(zip(keys, files, strict=True))
-        found.missing_assets = [key for key, there in zip(assets, stored, strict=True) if there is None]
+        bodies = together.map(lambda key: store.read(buckets.courses_bucket, key), keys)
+        found.files = {key: body for key, body in zip(keys, bodies, strict=True) if body is not None}
+    found.assets = {key for (key,) in system.rows(_ASSETS)}
+    found.pictures = {key for key in _keys(store, buckets.media_bucket) if not key.startswith(_FOR_OPERATORS)}
 
 
+def _keys(store: ObjectStore, bucket: str) -> Iterator[str]:
+    """Every key of a bucket."""
+    after = ""
+    while page := store.list(bucket, after):
+        yield from (one.key for one in page)
+        after = page[-1].key
+
+
+_FOR_OPERATORS = "debug/"
 _JOBS = """SELECT j.id::text, job_type, status, run, last_seq, course_id, parent_job_id::text, media_pending,
   media_completed, media_failed, error->>'code', p.payload->>'visibility'
 FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id"""
 _EVENTS = "SELECT job_id::text, seq, type, body, created_at FROM job_events ORDER BY 1, 2"
 _CHECKPOINTS = "SELECT job_id::text, step, part, created_at FROM job_steps"
-_PARTS = """SELECT job_id::text, g->>'name', 'group:' || (g->>'id')
+_PARTS = """SELECT job_id::text, 'items', g->>'name', 'group:' || (g->>'id')
   FROM job_steps, jsonb_array_elements(result->'groups') g WHERE step = 'skeleton'
-UNION ALL SELECT job_id::text, t->>'title', 'text:' || (t->>'id')
+UNION ALL SELECT job_id::text, 'study_text', t->>'title', 'text:' || (t->>'id')
   FROM job_steps, jsonb_array_elements(result->'textSlots') t WHERE step = 'skeleton'"""
 _REVISIONS = """SELECT document_id, revision, job_id::text, step FROM document_revisions
 WHERE kind = 'course' ORDER BY document_id, revision"""

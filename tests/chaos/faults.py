@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -33,14 +33,22 @@ _TRIES = 8
 
 @dataclass
 class Done:
-    """A fault as it happened, in Unix time. ``held`` are the jobs that were in the victim's hands."""
+    """A fault as it happened, in Unix time. ``woken`` is when a process that was stopped was let go on, ``held`` are
+    the jobs that were in the victim's hands. ``skipped`` says why it could not be done, ``broken`` what went wrong with
+    it that nobody had thought of."""
 
     kind: str
     began: float
     ended: float = 0.0
+    woken: float = 0.0
     victim: str = ""
     held: list[str] = field(default_factory=list)
     skipped: str = ""
+    broken: str = ""
+
+    @property
+    def happened(self) -> bool:
+        return not self.skipped and not self.broken
 
 
 class Attack:
@@ -101,6 +109,9 @@ class Attack:
                 # Another fault was faster, or the victim is still coming up from the last one.
                 done.skipped = str(error) or type(error).__name__
                 time.sleep(0.5)
+            except Exception as error:  # noqa: BLE001 - it would end this thread unseen, and count as done
+                done.broken = f"{type(error).__name__}: {error}"
+                break
         done.ended = time.time()
 
     # --- processes of the app -----------------------------------------------------------------------------------
@@ -111,33 +122,47 @@ class Attack:
         victim.kill()
 
     def _worker_killed(self, fault: Fault, done: Done) -> None:
-        victim = self._caught_at_work(fault, done)
-        done.began = time.time()
-        victim.kill()
+        with self._caught_at_work(fault, done) as victim:
+            victim.kill()
 
-    def _caught_at_work(self, fault: Fault, done: Done) -> psutil.Process:
-        """A worker that holds a job, which is written down; after a while any worker."""
+    def _worker_stopped(self, fault: Fault, done: Done) -> None:
+        with self._caught_at_work(fault, done):
+            time.sleep(fault.lasting)
+
+    @contextmanager
+    def _caught_at_work(self, fault: Fault, done: Done) -> Iterator[psutil.Process]:
+        """A worker that holds a job, after a while any worker. It stands still while it is looked at, so what is
+        written down as held is what it holds."""
         names = ["worker", "worker2"] if fault.luck < 0.5 else ["worker2", "worker"]
         victims = {name: self._system.process(name) for name in names}
+        done.held = []
 
         def look() -> bool:
             for name, victim in victims.items():
-                with suppress(psycopg2.Error):
-                    done.held = [str(job) for (job,) in self._system.rows(_HELD, f"%:{victim.pid}:%")]
-                if done.held:
+                if self._note_held(victim, done):
                     done.victim = name
                     return True
             return False
 
         if not until(look, _CATCH_WITHIN):
             done.victim = names[0]
-        return victims[done.victim]
+        victim = victims[done.victim]
+        with self._frozen(victim, done):
+            self._note_held(victim, done)
+            yield victim
 
-    def _worker_stopped(self, fault: Fault, done: Done) -> None:
-        victim = self._caught_at_work(fault, done)
+    def _note_held(self, victim: psutil.Process, done: Done) -> list[str]:
+        """What a worker holds. While the database is away that is what it held before."""
+        with suppress(psycopg2.Error):
+            done.held = [str(job) for (job,) in self._system.rows(_HELD, f"%:{victim.pid}:%")]
+        return done.held
+
+    @contextmanager
+    def _frozen(self, victim: psutil.Process, done: Done) -> Iterator[None]:
         done.began = time.time()
         with frozen(victim):
-            time.sleep(fault.lasting)
+            yield
+            done.woken = time.time()
 
     def _child_killed(self, name: str, fault: Fault, done: Done) -> None:
         parent = self._system.process(name)
@@ -177,9 +202,8 @@ class Attack:
     # --- servers ------------------------------------------------------------------------------------------------
 
     def _stopped(self, name: str, fault: Fault, done: Done) -> None:
-        victim = self._system.process(name)
-        done.began, done.victim = time.time(), name
-        with frozen(victim):
+        done.victim = name
+        with self._frozen(self._system.process(name), done):
             time.sleep(fault.lasting)
 
     def _postgres_away(self, how: signal.Signals, done: Done) -> None:
@@ -209,7 +233,7 @@ class Attack:
 
     def _model_stopped(self, fault: Fault, done: Done) -> None:
         done.victim = "model"
-        with frozen(self._model.process):
+        with self._frozen(self._model.process, done):
             time.sleep(fault.lasting)
 
     def _model_faulty(self, fault: Fault, done: Done) -> None:

@@ -28,7 +28,10 @@ _ARITHMETIC = (
 
 @dataclass
 class Asked:
-    """One request for a course. ``job_id`` is none until the system has accepted it. Times are Unix seconds."""
+    """One request for a course. ``job_id`` is none until the system has accepted it. Times are Unix seconds.
+
+    ``cancelled_at`` and ``retried_at`` are when that was first asked for, ``cancel_told_at`` when its 200 had come, and
+    ``retry_told`` whether its 202 came. Of an answer that got lost nothing is known, and nothing is claimed."""
 
     number: int
     kind: str
@@ -38,7 +41,9 @@ class Asked:
     accepted_at: float = 0.0
     answers: list[int | str] = field(default_factory=list)
     cancelled_at: float | None = None
+    cancel_told_at: float | None = None
     retried_at: float | None = None
+    retry_told: bool = False
 
     @property
     def by_model(self) -> bool:

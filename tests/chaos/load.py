@@ -7,7 +7,6 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -94,21 +93,28 @@ class Client:
         if status == 404:
             self.ledger.broken(f"the accepted job {asked.job_id} was not found")
 
-    def _insist(self, path: str, body: Any, settled: Callable[[int], bool]) -> int:
+    def _insist(self, asked: Asked, deed: str, body: Any, good: int) -> bool:
+        """Ask for something to be done with a job until there is an answer. Whether that says it was done."""
+        path = f"/api/jobs/{asked.job_id}/{deed}"
         while True:
-            status, _ = self.call("POST", path, body)
-            if settled(status) or self.gave_up.wait(_PAUSE):
-                return status
+            status, told = self.call("POST", path, body)
+            # 409: it was over already, or the answer to the last try got lost.
+            if status in (good, 409):
+                return status == good
+            if status and status != 500 and status not in _NOT_NOW:
+                self.ledger.broken(f"{path} was answered with {status}: {told}")
+                return False
+            if self.gave_up.wait(_PAUSE):
+                return False
 
     def _cancel(self, asked: Asked, *, retried: bool) -> None:
         # Noted first: a cancel whose answer is lost may have happened all the same.
         asked.cancelled_at = time.time()
-        path = f"/api/jobs/{asked.job_id}"
-        self._insist(f"{path}/cancel", {"reason": "chaos"}, lambda status: status in (200, 404, 409))
+        if self._insist(asked, "cancel", {"reason": "chaos"}, 200):
+            asked.cancel_told_at = time.time()
         if retried:
             asked.retried_at = time.time()
-            # 409: it was done before it could be cancelled.
-            self._insist(f"{path}/retry", {}, lambda status: status in (200, 202, 404, 409))
+            asked.retry_told = self._insist(asked, "retry", {}, 202)
 
 
 class Load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Call:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.at: float = told["at"]
+        #: When the server was through with it; a call that still goes on has no end.
+        self.ended: float = math.inf if told["seconds"] is None else told["at"] + told["seconds"]
         self.purpose: str = told["purpose"]
         self.fault: str | None = told["fault"]
         self.hung_up: bool = told["hungUp"]

@@ -8,40 +8,32 @@ record of them is only counted, and what is said of single pictures rests on the
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from tasks.retry import OWN_OUTAGES
 from tests.chaos.evidence import Evidence, Row
 from tests.chaos.faults import Done
 from tests.chaos.ledger import Asked, Ledger
 from tests.chaos.model import Call
+from tests.chaos.model_bill import POSTGRES, Sums, at_risk, takes_answers
 
 #: Clocks of two processes agree, but what one wrote the other may read this much later, in seconds.
 SLACK = 0.5
-#: For so long after it was let go on, a stopped process may still do what it was about to do.
+#: For so long after it was let go on, a stopped process may still do what it was about to do; and a worker may learn
+#: only now that its connections to the database are dead.
 WAKING = 2.0
-_POSTGRES = frozenset({"postgres killed", "postgres restarted"})
-#: Kinds of faults that can take what a call brought before it is kept: of a text, of a picture.
-_TEXTS_LOST = frozenset({"worker killed", "worker stopped"}) | _POSTGRES
-_PICTURES_LOST = frozenset({"media killed", "media child killed", "store killed", "store stopped"}) | _POSTGRES
+#: Between its leave to make a call and the call as the server sees it: nobody looks at the row in between.
+ON_ITS_WAY = 1.5
+#: Errors after which what a call brought is lost though it was answered: nobody was there to keep it, or nothing to
+#: keep it in.
+_LOST = OWN_OUTAGES | {"worker_lost"}
+_PICTURES_LOST = frozenset({"media killed", "media child killed", "store killed", "store stopped"}) | POSTGRES
 #: How many pictures one media worker makes at a time (MEDIA_CONCURRENCY).
 PICTURES_AT_ONCE = 2
 
-
-@dataclass(frozen=True)
-class Sums:
-    """The bill: calls made, calls needed, calls that met an injected fault, and calls whose answer was not kept yet
-    when something was killed or stopped."""
-
-    calls: int = 0
-    needed: int = 0
-    faulty: int = 0
-    at_risk: int = 0
-
-    @property
-    def allowed(self) -> int:
-        return self.needed + self.faulty + self.at_risk
+#: A thing the model is asked for: the language tag of its job, the purpose, and what of the course it is about.
+Thing = tuple[str, str, str]
 
 
 class ModelCalls:
@@ -50,13 +42,15 @@ class ModelCalls:
     def __init__(self, evidence: Evidence, ledger: Ledger, calls: list[Call], faults: list[Done]) -> None:
         self._evidence = evidence
         self._asked = {one.payload.get("language"): one for one in ledger.all() if one.by_model}
-        self._losses = [done for done in faults if done.kind in _TEXTS_LOST]
+        self._by_job = ledger.accepted()
+        self._faults = faults
         self._pictures_lost = sum(done.kind in _PICTURES_LOST for done in faults)
-        self._outages = [done for done in faults if done.kind in _POSTGRES]
-        self._woken = [done for done in faults if done.kind in ("worker stopped", "model stopped")]
+        self._outages = [done for done in faults if done.kind in POSTGRES]
+        self._model_stops = [done for done in faults if done.kind == "model stopped"]
+        self._worker_stops = [done for done in faults if done.kind == "worker stopped"]
         self.calls = [call for call in calls if call.purpose != "picture"]
         self.pictures = [call for call in calls if call.purpose == "picture"]
-        self._by_part: dict[tuple[str, str, str], list[Call]] = defaultdict(list)
+        self._by_part: dict[Thing, list[Call]] = defaultdict(list)
         for call in self.calls:
             self._by_part[call.job or "", call.purpose, call.part].append(call)
 
@@ -73,9 +67,25 @@ class ModelCalls:
         for (tag, purpose, part), calls in self._by_part.items():
             kept = self._kept_at(self._asked.get(tag), purpose, part)
             for call in calls:
-                if kept is not None and call.at > kept + SLACK and not self._was_under_way(call):
+                if kept is not None and call.at > kept + SLACK and not self._was_sent_before(kept, call):
                     late = call.at - kept
                     yield f"{self._job(tag)}: {purpose} {part} was asked for {late:.1f} s after its checkpoint"
+
+    def none_after_a_cancel(self) -> Iterator[str]:
+        """No call begins for a job whose cancel was answered, until somebody retries it."""
+        for (tag, purpose, part), calls in self._by_part.items():
+            asked = self._asked.get(tag)
+            for call in calls:
+                if self._is_past_cancel(asked, call.at) and not self._was_sent_before(_told(asked), call):
+                    late = call.at - _told(asked)
+                    yield f"{self._job(tag)}: {purpose} {part} was asked for {late:.1f} s after its cancel"
+        for row in self._evidence.calls:
+            if row.purpose == "picture":
+                job = self._evidence.jobs.get(row.job_id)
+                asked = self._by_job.get(job.parent or "") if job else None
+                if self._is_past_cancel(asked, row.at.timestamp()):
+                    late = row.at.timestamp() - _told(asked)
+                    yield f"{row.job_id}: a picture was asked for {late:.1f} s after its course was cancelled"
 
     def repeats_have_a_cause(self) -> Iterator[str]:
         """A second call for the same thing has a cause."""
@@ -115,10 +125,10 @@ class ModelCalls:
 
     def sums(self) -> Sums:
         """The bill of all calls but those for pictures."""
-        at_risk = sum(self._at_risk(loss) for loss in self._losses)
-        at_risk += sum(asked.cancelled_at is not None for asked in self._asked.values())
-        faulty = sum(call.fault is not None or not call.answered for call in self.calls)
-        return Sums(len(self.calls), len(self._by_part), faulty, at_risk)
+        needed = sum(self._is_needed(thing) for thing in self._by_part)
+        faulty = sum(bool(self._failed(call)) for call in self.calls)
+        at_risk = sum(self._at_risk(thing, calls) for thing, calls in self._by_part.items())
+        return Sums(len(self.calls), needed, faulty, at_risk)
 
     def picture_sums(self) -> Sums:
         """The bill of pictures. Needed is one for each picture job that was begun."""
@@ -127,7 +137,7 @@ class ModelCalls:
             for job in self._evidence.jobs.values()
             if job.job_type == "media"
         )
-        faulty = sum(call.fault is not None or not call.answered for call in self.pictures)
+        faulty = sum(bool(self._failed(call)) for call in self.pictures)
         return Sums(len(self.pictures), begun, faulty, PICTURES_AT_ONCE * self._pictures_lost)
 
     def within_the_bill(self) -> Iterator[str]:
@@ -148,43 +158,105 @@ class ModelCalls:
             return None
         job_id = asked.job_id
         places = {"plan": ("skeleton", ""), "verify": ("validate", "")}
-        step, name = places.get(purpose, ("fill", self._evidence.parts.get((job_id, part), "none")))
+        step, name = places.get(purpose, ("fill", self._evidence.parts.get((job_id, purpose, part), "none")))
         at = self._evidence.checkpoints.get((job_id, step, name)) if purpose != "repair" else None
         return at.timestamp() if at else None
 
-    def _was_under_way(self, call: Call) -> bool:
-        """Whether a call was begun before, by or to a process that had been stopped and has just woken up."""
-        return any(done.began <= call.at <= done.ended + WAKING for done in self._woken)
+    def _is_needed(self, thing: Thing) -> bool:
+        """Whether a course needs this: one plan, what its skeleton has places for, and one check of its keys. The
+        scripted model answers truly, so nothing needs a repair."""
+        tag, purpose, part = thing
+        return purpose in ("plan", "verify") or (self._job(tag), purpose, part) in self._evidence.parts
 
-    def _repeats(self) -> Iterator[tuple[tuple[str, str, str], Call, Call]]:
+    def _was_sent_before(self, moment: float, call: Call) -> bool:
+        """Whether a call the server saw after a moment may have been sent, or had leave to be sent, before it: a
+        worker woke up with it, or it lay at the door of a model that stood still. One that was stopped only after that
+        moment excuses nothing."""
+        stops = [*self._model_stops, *self._worker_stops_of(call.job or "")]
+        return any(done.began - SLACK <= moment and _woke(done, call) for done in stops)
+
+    def _worker_stops_of(self, tag: str) -> list[Done]:
+        """Stops of a worker that had this job in its hands."""
+        return [done for done in self._worker_stops if self._job(tag) in done.held]
+
+    def _is_past_cancel(self, asked: Asked | None, at: float) -> bool:
+        if asked is None or asked.cancel_told_at is None or at <= asked.cancel_told_at + ON_ITS_WAY:
+            return False
+        return asked.retried_at is None or at < asked.retried_at
+
+    def _repeats(self) -> Iterator[tuple[Thing, Call, Call]]:
         for key, calls in self._by_part.items():
             yield from ((key, first, second) for first, second in pairwise(calls))
 
+    def _failed(self, call: Call) -> str:
+        """Why nobody can have got a good answer to a call; empty when somebody may have."""
+        if call.fault is not None:
+            return "it met a fault"
+        if not call.answered:
+            return "it got no answer"
+        # The server can't tell that a client left while it stood still, and takes its answer for delivered.
+        if any(stop.began <= call.ended and call.at <= stop.woken + WAKING for stop in self._model_stops):
+            return "the model was stopped"
+        return ""
+
     def _cause(self, tag: str, first: Call, second: Call) -> str:
         """Why something was asked for again; empty when nothing explains it."""
-        asked = self._asked.get(tag)
-        if first.fault is not None:
-            return "it met a fault"
-        if not first.answered:
-            return "it got no answer"
-        if asked is not None and asked.cancelled_at is not None:
-            return "a person cancelled"
+        if failed := self._failed(first):
+            return failed
+        if any(_woke(done, call) for done in self._worker_stops_of(tag) for call in (first, second)):
+            return "a stopped worker woke with it"
         return self._began_anew(self._job(tag), first.at, second.at)
 
     def _began_anew(self, job_id: str, begin: float, end: float) -> str:
         """Why a job may have lost in between what a call brought; empty when it may not."""
-        told = self._evidence.events.get(job_id, [])
-        if any(begin <= event.at.timestamp() <= end for event in told if event.type == "job_retrying"):
-            return "the job was tried again"
+        again = [code for at, code in self._retries(job_id) if begin <= at <= end]
+        asked = self._by_job.get(job_id)
+        if None in again and asked is not None and asked.retried_at is not None:
+            return "a person cancelled and retried"
+        if _LOST.intersection(again):
+            return "its worker or a server was lost"
         if any(outage.began <= end and begin <= outage.ended + WAKING for outage in self._outages):
             return "the database was away"
         return ""
 
-    def _at_risk(self, loss: Done) -> int:
-        """Calls that had begun and whose result was not kept yet when a fault was at work, one for each part."""
-        count = 0
-        for (tag, purpose, part), calls in self._by_part.items():
-            kept = self._kept_at(self._asked.get(tag), purpose, part)
-            begun = any(call.at <= loss.ended + WAKING for call in calls)
-            count += begun and (kept is None or kept >= loss.began)
-        return count
+    def _retries(self, job_id: str) -> Iterator[tuple[float, str | None]]:
+        """When a job was taken up again, and after which error; none after a person's retry."""
+        for event in self._evidence.events.get(job_id, []):
+            if event.type == "job_retrying":
+                yield event.at.timestamp(), (event.body.get("error") or {}).get("code")
+
+    def _at_risk(self, thing: Thing, calls: list[Call]) -> int:
+        """How many answers for one thing may have been lost before they were kept. An attempt lasts until its answer is
+        kept, or until there is another."""
+        tag, purpose, part = thing
+        asked = self._asked.get(tag)
+        kept = self._kept_at(asked, purpose, part)
+        ends = [*(call.at for call in calls[1:]), max(calls[-1].at, kept or 0.0)]
+        attempts = [(call.at, end) for call, end in zip(calls, ends, strict=True) if not self._failed(call)]
+        losses = [(done.began, done.ended + WAKING) for done in self._faults if takes_answers(done, self._job(tag))]
+        if asked is not None and asked.cancelled_at is not None and asked.retried_at is not None:
+            losses.append((asked.cancelled_at, asked.retried_at))
+        # A worker may also end by itself, when its broker goes for instance.
+        losses += [(at, at) for at, code in self._retries(self._job(tag)) if code == "worker_lost"]
+        return at_risk(attempts, losses)
+
+
+def _told(asked: Asked | None) -> float:
+    return (asked.cancel_told_at if asked else None) or 0.0
+
+
+def _woke(done: Done, call: Call) -> bool:
+    """Whether the server saw a call right after a process was let go on."""
+    return done.woken <= call.at <= done.woken + WAKING
+
+
+Check = Callable[[ModelCalls], Iterator[str]]
+CHECKS: dict[str, Check] = {
+    "every call to the model belongs to a job": ModelCalls.strangers,
+    "no call for what is kept already": ModelCalls.none_for_what_is_kept,
+    "no call after a cancel": ModelCalls.none_after_a_cancel,
+    "every repeated call has a cause": ModelCalls.repeats_have_a_cause,
+    "every call was written down first": ModelCalls.each_has_its_row,
+    "pictures are asked for once": ModelCalls.pictures_are_asked_for_once,
+    "calls are within needed + faults + in flight": ModelCalls.within_the_bill,
+}

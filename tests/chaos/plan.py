@@ -38,7 +38,8 @@ _FREQUENT = ("worker killed", "worker killed")
 @dataclass(frozen=True)
 class Form:
     """How a run is made. Times in seconds; ``faults`` is how many there are, and ``thinking`` how long the model takes
-    for each answer: long enough to be caught at it."""
+    for each answer: long enough to be caught at it. Of the faults ``least`` must have happened; ``long`` is a form that
+    is long enough for every kind of them, and for recoveries to be measured."""
 
     seconds: float
     jobs: int
@@ -50,6 +51,8 @@ class Form:
     model_away: float
     a_while: float
     thinking: float
+    least: int
+    long: bool = False
 
 
 SHORT = Form(
@@ -63,6 +66,7 @@ SHORT = Form(
     model_away=3,
     a_while=6,
     thinking=0.3,
+    least=15,
 )
 LONG = Form(
     seconds=600,
@@ -75,6 +79,8 @@ LONG = Form(
     model_away=60,
     a_while=30,
     thinking=0.6,
+    least=100,
+    long=True,
 )
 
 

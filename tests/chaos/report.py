@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,8 +9,9 @@ from datetime import UTC, datetime
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Done
 from tests.chaos.ledger import Ledger
-from tests.chaos.model_checks import Sums
+from tests.chaos.model_bill import Sums
 from tests.chaos.plan import KINDS
+from tests.chaos.recovery import Recovery, described, undisturbed
 
 
 @dataclass
@@ -29,10 +29,12 @@ class Report:
     media: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     retries: int = 0
-    recoveries: list[float] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    recoveries: list[Recovery] = field(default_factory=list)
     text_calls: Sums = field(default_factory=Sums)
     picture_calls: Sums = field(default_factory=Sums)
     repeats: Counter[str] = field(default_factory=Counter)
+    crashes: Counter[str] = field(default_factory=Counter)
     backoffs: dict[str, float] = field(default_factory=dict)
     violations: dict[str, list[str]] = field(default_factory=dict)
 
@@ -46,14 +48,12 @@ class Report:
 
     @property
     def happened(self) -> list[Done]:
-        return [done for done in self.faults if not done.skipped]
+        return [done for done in self.faults if done.happened]
 
     def recovery(self) -> str:
-        """The median time from the kill of a worker to the first new step of a job it held."""
-        if not self.recoveries:
-            return "no killed worker held a job"
-        median, longest = statistics.median(self.recoveries), max(self.recoveries)
-        return f"median {median:.1f} s, longest {longest:.1f} s, of {len(self.recoveries)} jobs"
+        """From the kill of a worker to the first new step of a job it held: of all, and of those whose way back no
+        other fault disturbed."""
+        return f"{described(self.recoveries)}; undisturbed: {described(undisturbed(self.recoveries))}"
 
 
 def count_jobs(report: Report, evidence: Evidence, ledger: Ledger) -> None:
@@ -62,6 +62,7 @@ def count_jobs(report: Report, evidence: Evidence, ledger: Ledger) -> None:
         job = evidence.jobs.get(job_id)
         report.outcomes.setdefault(asked.kind, Counter())[job.status if job else "gone"] += 1
     report.media = Counter(job.status for job in evidence.jobs.values() if job.job_type == "media")
+    report.ended = Counter(job.error_code for job in evidence.jobs.values() if job.error_code and job.is_given_up)
     for events in evidence.events.values():
         for event in events:
             if event.type == "job_retrying":
@@ -69,30 +70,19 @@ def count_jobs(report: Report, evidence: Evidence, ledger: Ledger) -> None:
                 report.errors[(event.body.get("error") or {}).get("code", "a person's retry")] += 1
 
 
-def measure_recoveries(report: Report, evidence: Evidence) -> None:
-    """From each kill of a worker to the first new step of each job it held."""
-    for done in report.happened:
-        if done.kind != "worker killed":
-            continue
-        for job_id in done.held:
-            begun = [event.at.timestamp() for event in evidence.events[job_id] if event.type == "step_started"]
-            after = [at - done.began for at in begun if at > done.began]
-            if after:
-                report.recoveries.append(min(after))
-
-
 def lines(report: Report) -> list[str]:
     """The whole story."""
     told = [f"Faults ({len(report.happened)}):"]
     for kind, what in KINDS.items():
         mine = [done for done in report.faults if done.kind == kind]
-        skipped = sum(bool(done.skipped) for done in mine)
+        skipped = sum(not done.happened for done in mine)
         told.append(f"  {len(mine) - skipped:4} {kind:<24} {what}" + (f" (not done: {skipped})" if skipped else ""))
     told.append(f"  {report.doubled.total():4} messages were delivered twice: {_counted(report.doubled)}")
     told.append(f"Jobs ({report.jobs}):")
     for kind, counts in sorted(report.outcomes.items()):
         told.append(f"  {sum(counts.values()):4} {kind:<24} {_counted(counts)}")
     told.append(f"  {sum(report.media.values()):4} {'pictures':<24} {_counted(report.media)}")
+    told.append(f"Ended without success: {_counted(report.ended)}")
     told.append(f"Tried again {report.retries} times: {_counted(report.errors)}")
     told.append(f"After kill -9 of a worker: {report.recovery()} (stale after {report.stale_after:g} s)")
     told.append(f"Settled {report.settling:.1f} s after the last fault; {report.whole:.1f} s in all")
@@ -101,6 +91,7 @@ def lines(report: Report) -> list[str]:
             f"Model calls, {name}: {sums.calls} <= {sums.needed} needed + {sums.faulty} faulty + {sums.at_risk} at risk"
         )
     told.append(f"Asked of the model again: {_counted(report.repeats)}")
+    told.append(f"Ended by themselves: {_counted(report.crashes)}")
     told.append(f"Longest wait before a restart: {', '.join(f'{n} {s:g} s' for n, s in report.backoffs.items())}")
     told.append("Checks:")
     for check, violations in report.violations.items():
@@ -117,7 +108,9 @@ def timeline(report: Report) -> list[str]:
     for done in sorted(report.faults, key=lambda done: done.began):
         began = datetime.fromtimestamp(done.began, UTC).strftime("%H:%M:%S.%f")[:-4]
         story = f"{began} {done.ended - done.began:6.1f} s  {done.kind:<24} {done.victim}"
-        told.append(" ".join([story, *(f"holding {job_id}" for job_id in done.held), done.skipped]).rstrip())
+        told.append(
+            " ".join([story, *(f"holding {job_id}" for job_id in done.held), done.skipped, done.broken]).rstrip()
+        )
     return told
 
 

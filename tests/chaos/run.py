@@ -16,15 +16,23 @@ from tests.chaos.faults import Attack
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Client, Load
 from tests.chaos.model import Model, serving
+from tests.chaos.model_checks import CHECKS as MODEL_CHECKS
 from tests.chaos.model_checks import ModelCalls
 from tests.chaos.plan import Form, faults
-from tests.chaos.report import Report, count_jobs, lines, measure_recoveries, timeline, verdict
+from tests.chaos.plan_checks import carried_out
+from tests.chaos.recovery import come_back_in_time, recoveries
+from tests.chaos.report import Report, count_jobs, lines, timeline, verdict
 from tests.chaos.system import System, halt, launch
 
 #: Beyond STALE_AFTER_SECONDS, how long after the last fault everything must have settled.
 SETTLE_WITHIN = 60.0
 #: High enough that nothing is given up for kills alone.
 _MAX_RETRIES = 20
+#: Checks that look at the run as a whole.
+SETTLES = "everything settles in time"
+STOPS = "everything stops, and nothing is left behind"
+CARRIED_OUT = "the plan was carried out"
+BACK_IN_TIME = "jobs of a killed worker are back in time"
 
 Say = Callable[[str], None]
 
@@ -41,7 +49,7 @@ def run(form: Form, seed: int, say: Say, *, keep: bool = False) -> Report:
         try:
             _under_attack(system, model, form, report, say)
         finally:
-            report.violations["everything stops, and nothing is left behind"] = halt(system)
+            report.violations[STOPS] = halt(system)
     report.whole = time.monotonic() - began
     (home / "chaos.txt").write_text("\n".join([*timeline(report), *lines(report), verdict(report), ""]), "utf-8")
     if report.holds and not keep:
@@ -76,18 +84,21 @@ def _under_attack(system: System, model: Model, form: Form, report: Report, say:
         say(f"chaos: {len(report.happened)} faults over; waiting until everything settles")
         limit = calm + form.stale_after + SETTLE_WITHIN
         load.finish(limit - time.monotonic())
-        while (unsettled := _unsettled(system)) and time.monotonic() < limit:
+        while (left := unsettled(system)) and time.monotonic() < limit:
             time.sleep(0.2)
         report.settling = time.monotonic() - calm
-        report.violations["everything settles in time"] = unsettled
+        report.violations[SETTLES] = left
         load.ask_again()
     finally:
         client.gave_up.set()
         client.close()
     _look(system, model, ledger, report)
+    report.violations[CARRIED_OUT] = list(carried_out(form, report.faults, report.doubled, len(ledger.accepted())))
+    if form.long:
+        report.violations[BACK_IN_TIME] = list(come_back_in_time(report.recoveries, form.stale_after))
 
 
-def _unsettled(system: System) -> list[str]:
+def unsettled(system: System) -> list[str]:
     """What is not at rest yet, in words."""
     try:
         return [words for (words,) in system.rows(_UNSETTLED)]
@@ -102,17 +113,14 @@ def _look(system: System, model: Model, ledger: Ledger, report: Report) -> None:
     for what, check in checks.CHECKS.items():
         report.violations[what] = list(check(evidence, ledger))
     calls = ModelCalls(evidence, ledger, model.calls(), report.happened)
-    report.violations["every call to the model belongs to a job"] = list(calls.strangers())
-    report.violations["no call for what is kept already"] = list(calls.none_for_what_is_kept())
-    report.violations["every repeated call has a cause"] = list(calls.repeats_have_a_cause())
-    report.violations["every call was written down first"] = list(calls.each_has_its_row())
-    report.violations["pictures are asked for once"] = list(calls.pictures_are_asked_for_once())
-    report.violations["calls are within needed + faults + in flight"] = list(calls.within_the_bill())
+    for what, holds in MODEL_CHECKS.items():
+        report.violations[what] = list(holds(calls))
     report.text_calls, report.picture_calls = calls.sums(), calls.picture_sums()
     report.repeats = calls.causes()
+    report.crashes = server_checks.ended_by_themselves(system)
     report.backoffs = server_checks.longest_backoffs(system)
     count_jobs(report, evidence, ledger)
-    measure_recoveries(report, evidence)
+    report.recoveries = recoveries(report.happened, evidence)
 
 
 _UNSETTLED = """SELECT format('%s %s: %s, step %s, due %s, sends %s, media pending %s', job_type, id, status,

@@ -52,6 +52,12 @@ class Keeper:
             known = self._running.get(name)
             return known[1].pid if known and known[1].poll() is None else None
 
+    def down(self) -> list[str]:
+        """What is wanted and doesn't run now."""
+        with self._lock:
+            wanted = list(self._wanted)
+        return [name for name in wanted if self.pid(name) is None]
+
     def close(self) -> None:
         """Stop everything, each within its grace."""
         with self._lock:
@@ -109,9 +115,9 @@ class System:
         return table
 
     def down(self) -> list[str]:
-        """Supervised processes that don't run now."""
+        """Processes that don't run now, though they should."""
         names = {"postgres", "valkey", "s3", *(spec.name for spec in app_processes(self.home, self.environ))}
-        return sorted(names - set(self._supervised()))
+        return sorted(names - set(self._supervised())) + self.keeper.down()
 
     def twin(self, name: str, alias: str) -> Spec:
         """How a second process of a kind is started, under a name of its own."""
@@ -176,18 +182,18 @@ def launch(home: Path, **settings: str) -> System:
     return system
 
 
-def halt(system: System) -> list[str]:
+def halt(system: System, within: float = 40) -> list[str]:
     """Stop a system as an operator would. Returns what went wrong and what was left behind, in words."""
     wrong = []
     system.redis.close()
     system.keeper.close()
     system.up.send_signal(signal.SIGTERM)
     try:
-        code = system.up.wait(40)
+        code = system.up.wait(within)
         if code != 0:
             wrong.append(f"up ended with code {code}")
     except subprocess.TimeoutExpired:
-        wrong.append("up did not end within 40 s and was killed")
+        wrong.append(f"up did not end within {within:.0f} s and was killed")
         system.up.kill()
         system.up.wait()
     if system.up.stdout is not None:

@@ -24,12 +24,14 @@ _COPY = "copy-"
 
 
 class Doubler:
-    """Watches the broker and puts a copy of each message beside it. ``counts`` says how many there were, by queue."""
+    """Watches the broker and puts a copy of each message beside it. ``counts`` says how many there were, by queue;
+    ``error`` what ended it before its time."""
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
         self._closing = threading.Event()
         self.counts: Counter[str] = Counter()
+        self.error: Exception | None = None
 
     def run(self) -> None:
         """Double until ``close``; when the broker goes away, wait for it."""
@@ -38,6 +40,9 @@ class Doubler:
                 self._watch()
             except (OSError, RedisError):
                 self._closing.wait(0.2)
+            except Exception as error:  # noqa: BLE001 - nobody hears what a thread raises; whoever opened it is told
+                self.error = error
+                return
 
     def close(self) -> None:
         self._closing.set()
@@ -80,7 +85,7 @@ def _unescaped(word: bytes) -> str:
 
 @contextmanager
 def doubling(redis_url: str) -> Iterator[Doubler]:
-    """While this is open every message is delivered twice."""
+    """While this is open every message is delivered twice. Raises what ended that before its time."""
     doubler = Doubler(redis_url)
     thread = threading.Thread(target=doubler.run, name="doubler")
     thread.start()
@@ -89,3 +94,5 @@ def doubling(redis_url: str) -> Iterator[Doubler]:
     finally:
         doubler.close()
         thread.join()
+    if doubler.error is not None:
+        raise doubler.error

@@ -19,8 +19,9 @@ from tasks.retry import Again, decide
 STEPS = [step.name for step in PIPELINES["course"].steps]
 MAX_RETRIES = 2
 STALE_AFTER = 60.0
-PATIENCE = 60.0
-TIMEOUT = 1800.0
+#: Both, with a few silences and jumps of the machine's clock in any sum, are reached by a wide margin or not at all.
+PATIENCE = 62.5
+TIMEOUT = 22.5
 
 #: What a step may meet. The waits are exact, so that two tables can be compared.
 Fault = Literal["slow down", "refused", "database away"]
@@ -126,6 +127,8 @@ class JobTable:
         row = self.jobs[grant.job]
         if row.beaten_at is None or row.token != grant.token:
             return False
+        if self.now - row.beaten_at > PATIENCE:
+            self._work_on(row)
         row.beaten_at = self.now
         if moves:
             row.moved_at = self.now
@@ -158,6 +161,7 @@ class JobTable:
             self._rest(row)
             row.due_at = self.now
             return Grant(grant.job, grant.run, grant.token, row.step)
+        self._work_on(row)
         row.token += 1
         row.beaten_at = row.moved_at = self.now
         row.events.append("step_started")
@@ -199,29 +203,51 @@ class JobTable:
         row.events.append("job_retrying")
         return True
 
+    def mark_stale(self, job: int) -> bool:
+        """An operator takes a job out of the hands of whoever works on it."""
+        row = self.jobs[job]
+        if row.status != "processing":
+            return False
+        self._go_stale(row)
+        return True
+
     # --- the reconciler ---------------------------------------------------------------------------------------
 
     def reconcile(self) -> None:
         for row in self.jobs:
             if row.status == "processing" and row.due_at is None:
                 self._judge(row)
+            if row.status == "stale":
+                self._decide(row, Transient("Its worker was lost.", code="worker_lost", retry_after=0))
 
     def _judge(self, row: Row) -> None:
         assert row.beaten_at is not None and row.working_since is not None, "a job at work has a lease"
-        if row.worked + self.now - row.working_since > TIMEOUT + STALE_AFTER:
+        if self._worked(row) > TIMEOUT + STALE_AFTER:
             self._decide(row, Permanent("Too long.", code="deadline_exceeded"))
         elif self.now - row.beaten_at > STALE_AFTER or self.now - row.moved_at > PATIENCE:
-            until = row.beaten_at - row.working_since
-            row.worked, row.working_since = row.worked + max(until, 0.0), None
-            self._move(row, "stale")
-            self._decide(row, Transient("Its worker was lost.", code="worker_lost", retry_after=0))
+            self._go_stale(row)
 
     # --- how rows change --------------------------------------------------------------------------------------
 
+    def _worked(self, row: Row) -> float:
+        """Of a silence no more counts than a step may stand still."""
+        if row.working_since is None or row.beaten_at is None:
+            return row.worked
+        return row.worked + max(min(self.now, row.beaten_at + PATIENCE) - row.working_since, 0.0)
+
+    def _work_on(self, row: Row) -> None:
+        row.worked, row.working_since = self._worked(row), self.now
+
     def _rest(self, row: Row) -> None:
-        if row.working_since is not None:
-            row.worked += self.now - row.working_since
+        row.worked = self._worked(row)
         row.working_since = row.beaten_at = None
+
+    def _go_stale(self, row: Row) -> None:
+        """It worked until it was last heard of."""
+        if row.beaten_at is not None and row.working_since is not None:
+            row.worked += max(row.beaten_at - row.working_since, 0.0)
+        row.working_since = None
+        self._move(row, "stale")
 
     def _move(self, row: Row, status: Status) -> None:
         assert status in MOVES[row.status], f"{row.status} -> {status} is no move"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from storage.brakes import Brake
+from storage.brakes import FAILURES_TO_OPEN, Brake
 from storage.metrics import Figures, Leases, Queue, Use
 from web import traffic
 from web.metrics import Reading, shown
@@ -44,6 +44,7 @@ def one_of_everything() -> Reading:
         moved={"fill": (1, 1)},
         leases=Leases(1, 1, 1, 1.0, 1.0),
         calls={("m", "ok"): Use(1, 1.0, 1, 1, 1.0)},
+        in_flight={"m": 1},
         brakes=[brake],
         corrections={"stale": 1},
         catalogs_behind=1,
@@ -51,7 +52,7 @@ def one_of_everything() -> Reading:
         connections=1,
         connections_limit=2,
     )
-    return Reading(figures, {"course": 1})
+    return Reading({"database": True, "redis": True, "objects": True}, figures, {"course": 1})
 
 
 def shown_metrics() -> dict[str, set[str]]:
@@ -93,6 +94,56 @@ def test_an_expression_speaks_of_what_there_is(expression: str) -> None:
         assert expression.count(opening) == expression.count(closing)
 
 
+def around(expression: str, at: int) -> list[tuple[str, set[str] | None]]:
+    """The aggregations around a place, the innermost first, each with the labels of its ``by``; none without one."""
+    found: list[tuple[str, set[str] | None]] = []
+    depth = 0
+    for place in range(at - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(expression[place], 0)
+        if depth < 0:
+            depth = 0
+            call = re.search(r"\b(\w+)(?:\s+by\s*\(([^)]*)\))?\s*$", expression[:place])
+            if call and call[1] in {"sum", "max", "min", "avg", "count"}:
+                found.append((call[1], set(re.findall(r"\w+", call[2])) if call[2] is not None else None))
+    return found
+
+
+def is_taken_once(expression: str) -> bool:
+    """Whether what is the same on every machine is taken once, however many machines are asked: the greatest of them
+    first, by all labels that are not given when more is done with it."""
+    for found in re.finditer(r"\b(coursewright_\w+)(?:\{([^}]*)\})?", expression):
+        if found[1].startswith(("coursewright_http_", "coursewright_dependency_up")):
+            continue  # each machine's own
+        given = set(re.findall(r'(\w+)\s*="', found[2] or ""))
+        match around(expression, found.start()):
+            case [("max", by), *outer] if not outer or SHOWN[found[1]] - given <= (by or set()):
+                continue
+        return False
+    return True
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_an_expression_counts_nothing_once_for_each_machine(expression: str) -> None:
+    assert is_taken_once(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "once"),
+    [
+        ("coursewright_leases > 0", False),
+        ("sum(coursewright_leases)", False),
+        ("max(coursewright_leases) > 0 or sum(coursewright_queue_depth) > 0", False),
+        ("sum(max(coursewright_queue_depth))", False),
+        ("sum(max by (queue) (coursewright_queue_depth))", True),
+        ('sum(max by (job_type) (delta(coursewright_jobs{status="stale"}[1h])))', True),
+        ('sum(max by (job_type) (coursewright_jobs{status=~"stale|done"}))', False),
+        ('sum(rate(coursewright_http_requests_total{status="500"}[5m]))', True),
+    ],
+)
+def test_what_is_counted_twice_is_noticed(expression: str, once: bool) -> None:
+    assert is_taken_once(expression) is once
+
+
 def test_what_is_wrong_is_noticed() -> None:
     assert used('sum by (le) (rate(coursewright_nothing{status=~"5.."}[5m]))') == {"coursewright_nothing": {"status"}}
     assert grouped("sum by (le, model) (x)") == {"le", "model"}
@@ -131,6 +182,10 @@ class TestAlarms:
                 value, *formats = (part.strip() for part in told.split("|"))
                 assert value == "$value" or re.fullmatch(r"\$labels\.(\w+)", value)
                 assert set(formats) <= {"humanize", "humanizeDuration", "humanizePercentage"}
+
+    def test_a_model_that_is_left_alone_raises_one_while_calls_try(self) -> None:
+        [rule] = [rule for rule in ALERTS if rule["alert"] == "CoursewrightModelBraked"]
+        assert f"(coursewright_brake_failures) >= {FAILURES_TO_OPEN} or " in " ".join(rule["expr"].split())
 
 
 class TestDashboard:

@@ -210,6 +210,8 @@ def test_a_parent_counts_a_child_that_is_given_up_once(deps: Deps, asker: Asker,
 def test_dead_letters_are_requeued_together_and_each_says_what_became_of_it(deps: Deps, asker: Asker) -> None:
     lost = [dead(deps, asker, "worker_lost") for _ in range(2)]
     away = dead(deps, asker, "model_unavailable", course_id="sums", target="course:sums")
+    newer = dead(deps, asker, "model_unavailable")
+    change(deps, "UPDATE jobs SET current_step = 'proofread' WHERE id = :id", id=newer)
     theirs = dead(deps, school(deps))
     start(deps, asker, courseId="sums")
     outcomes = requeue_dead_letters(deps, asker, code="worker_lost", job_type=None, limit=1)
@@ -218,8 +220,10 @@ def test_dead_letters_are_requeued_together_and_each_says_what_became_of_it(deps
     assert [(outcome.job_id, outcome.error and outcome.error.code) for outcome in outcomes] == [
         (lost[1], None),
         (away, "active_job_exists"),
+        (newer, "conflict"),
     ]
-    assert [job(deps, job_id).status for job_id in (*lost, away, theirs)] == ["pending"] * 2 + ["dead_letter"] * 2
+    stand = [job(deps, job_id).status for job_id in (*lost, away, newer, theirs)]
+    assert stand == ["pending"] * 2 + ["dead_letter"] * 3
     assert requeue_dead_letters(deps, asker, code=None, job_type="media", limit=100) == []
 
 
@@ -272,6 +276,23 @@ def test_what_lives_or_went_well_is_not_deleted(deps: Deps, asker: Asker, job_id
         delete_job(deps, asker, job_id)
     assert caught.value.code == "wrong_status"
     assert everything(deps, job_id) == before
+
+
+@pytest.mark.parametrize("status", ["pending", "processing", "stale", "dead_letter"])
+def test_what_has_a_picture_at_work_or_among_the_dead_letters_is_not_deleted(
+    deps: Deps, asker: Asker, job_id: UUID, status: str
+) -> None:
+    change(deps, "UPDATE jobs SET status = 'cancelled', due_at = NULL")
+    child = put_job(deps, asker.organization_id, parent_job_id=job_id, job_type="media")
+    change(deps, "UPDATE jobs SET status = :status WHERE id = :id", status=status, id=child)
+    before = everything(deps, job_id)
+    with pytest.raises(Conflict) as caught:
+        delete_job(deps, asker, job_id)
+    assert (caught.value.code, "Pictures of it" in caught.value.message) == ("wrong_status", True)
+    assert everything(deps, job_id) == before
+    change(deps, "UPDATE jobs SET status = 'failed' WHERE id = :id", id=child)
+    delete_job(deps, asker, job_id)
+    assert job(deps, job_id).purged_at is not None
 
 
 def test_a_retry_and_a_deletion_at_once_agree(deps: Deps, asker: Asker) -> None:

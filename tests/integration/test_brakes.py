@@ -131,7 +131,29 @@ def test_a_trial_whose_process_died_frees_itself(deps: Deps) -> None:
     open_breaker(deps)
     assert look(deps).trial is not None
     assert look(deps, trial_seconds=60).others_try
-    change(deps, "UPDATE model_brakes SET trial_at = trial_at - interval '61 s'")
+    change(deps, "UPDATE model_brakes SET updated_at = updated_at - interval '61 s'")
+    assert look(deps, trial_seconds=60).trial is not None
+
+
+def test_a_trial_that_is_renewed_does_not_lapse_and_its_failure_counts(deps: Deps) -> None:
+    open_breaker(deps)
+    trial = look(deps).trial
+    assert trial is not None
+    for _ in range(3):
+        change(deps, "UPDATE model_brakes SET updated_at = updated_at - interval '61 s'")
+        brakes.renew(deps.db, *HERE, trial)
+        assert look(deps, trial_seconds=60).others_try
+    assert brakes.failed(deps.db, *HERE, trial) == FAILURES_TO_OPEN + 1
+    assert look(deps).closed_seconds > PAUSE_SECONDS
+
+
+def test_one_that_overslept_does_not_renew_the_trial_of_another(deps: Deps) -> None:
+    open_breaker(deps)
+    sleeper = look(deps).trial
+    assert sleeper is not None
+    assert look(deps, trial_seconds=0).trial is not None
+    change(deps, "UPDATE model_brakes SET updated_at = updated_at - interval '61 s'")
+    brakes.renew(deps.db, *HERE, sleeper)
     assert look(deps, trial_seconds=60).trial is not None
 
 

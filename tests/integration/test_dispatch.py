@@ -119,6 +119,21 @@ def test_a_message_that_seems_lost_is_sent_again_ever_later(deps: Deps, asker: A
     assert (job(deps, job_id).sends, job(deps, job_id).sent_at) == (0, None)
 
 
+@pytest.mark.parametrize("unknown", ["job_type = 'hologram'", "current_step = 'proofread'"])
+def test_what_only_newer_code_knows_disturbs_nobody_and_waits_for_newer_code(
+    deps: Deps, asker: Asker, outbox: Outbox, unknown: str
+) -> None:
+    first, newer, last = put_jobs(deps, asker, 3)
+    change(deps, f"UPDATE jobs SET {unknown} WHERE id = :id", id=newer)
+    assert dispatch(deps) == 2
+    assert [sending.job_id for sending in outbox] == [first, last]
+    row = job(deps, newer)
+    assert (row.status, row.sends, row.due_at is None) == ("pending", 1, False)
+    assert take(deps) == [], "it is not taken again every second"
+    sent_ago(deps, newer, 6)
+    assert take(deps) == [newer], "but now and then, perhaps by newer code"
+
+
 # --- taking turns -----------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ from schema.settings import DEMO_ORGANIZATION_ID, S3Settings
 from storage.bus import Bus
 from storage.db import Database, make_engine
 from storage.objects import ObjectStore
+from tasks import deps as wiring
 from tasks.deps import Deps
 from tests.conftest import Servers
 from tests.integration.stage import change, put_job
@@ -29,6 +30,7 @@ from web.doctor import host, servers, work
 from web.doctor.finding import Finding
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
+Examined = Callable[[Deps, str], dict[str, dict[str, str]]]
 QUEUES = ["course", "media", "control"]
 
 
@@ -80,6 +82,32 @@ class TestPostgres:
             change(deps, "DROP OWNED BY poor")
             change(deps, "DROP ROLE poor")
 
+    def test_one_without_tables_ends_in_no_traceback(self, deps: Deps, servers_: Servers, examined: Examined) -> None:
+        told = examined(deps, servers_.database_url("postgres"))
+        assert "has no tables" in told["migrations"]["message"]
+        assert told["migrations"]["mend"] == "coursewright db upgrade"
+        assert told["work"]["state"] == "fault" and 'relation "jobs" does not exist' in told["work"]["message"]
+        assert told["redis"]["state"] == "ok"
+
+    def test_a_column_that_is_missing_ends_in_no_traceback(self, deps: Deps, examined: Examined) -> None:
+        change(deps, "ALTER TABLE job_leases DROP COLUMN progress_at")
+        told = examined(deps, deps.settings.database_url)
+        assert (told["migrations"]["state"], told["work"]["state"]) == ("fault", "fault")
+
+    def test_a_role_without_any_right_ends_in_no_traceback(self, deps: Deps, examined: Examined) -> None:
+        change(deps, "CREATE ROLE poorest LOGIN PASSWORD 'poorest'")
+        try:
+            url = deps.db.engine.url.set(username="poorest", password="poorest").render_as_string(hide_password=False)
+            told = examined(deps, url.replace("+psycopg2", ""))
+        finally:
+            change(deps, "DROP ROLE poorest")
+        names = list(told)
+        assert names.index("rights") < names.index("migrations")
+        assert told["rights"]["state"] == "fault" and "jobs" in told["rights"]["message"]
+        assert "permission denied for table alembic_version" in told["migrations"]["message"]
+        assert told["migrations"]["mend"] == "As the owner: GRANT SELECT ON alembic_version TO poorest;"
+        assert "permission denied for table" in told["work"]["message"]
+
     def test_a_transaction_left_open(self, deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(servers, "OPEN_SECONDS", 0)
         url = deps.db.engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
@@ -96,6 +124,23 @@ class TestPostgres:
         found = by_name(servers.postgres(deps))["indexes"]
         assert found.state == "warning" and "REINDEX INDEX CONCURRENTLY ix_jobs_batch_id" in found.mend
         change(deps, "UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'ix_jobs_batch_id'::regclass")
+
+
+@pytest.fixture
+def examined(environ: dict[str, str]) -> Examined:
+    """What ``coursewright doctor`` tells a program about another database, by name. It finds a fault."""
+
+    def examine(deps: Deps, url: str) -> dict[str, dict[str, str]]:
+        db = Database(make_engine(url, name="test"))
+        wiring.use(replace(deps, db=db))
+        try:
+            ended = CliRunner().invoke(cli, ["doctor", "--no-ping", "--json"], env=environ)
+        finally:
+            db.dispose()
+        assert (ended.exit_code, type(ended.exception)) == (1, SystemExit), ended.exception
+        return {check["name"]: check for check in json.loads(ended.stdout)["checks"]}
+
+    return examine
 
 
 @pytest.fixture

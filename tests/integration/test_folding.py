@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from schema.clock import new_id
 from schema.durations import BUCKETS, counted, merged
 from schema.errors import Unavailable
+from storage import calls as model_calls
 from storage import retention, statistics
+from tasks.admin import delete_job
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tests.conftest import eventually
@@ -229,6 +231,39 @@ def test_a_call_that_was_written_down_late_is_not_lost(deps: Deps, asker: Asker)
     change(deps, "UPDATE jobs SET purged_at = purged_at - interval '91 days'")
     assert purge(deps) == NOTHING, "its tombstone waits for it"
     assert kept(deps)["call", "m", "timeout"][0] == 1
+
+
+def test_a_call_that_goes_on_is_counted_once_when_it_has_ended(deps: Deps, asker: Asker) -> None:
+    """Its job is deleted under it: somebody cancelled it a moment ago."""
+    job_id = ended(deps, asker, 0, "cancelled")
+    tell(deps, job_id, {}, calls=1)
+    change(deps, "UPDATE model_calls SET outcome = 'started'")
+    assert statistics.cost(deps.db, asker.organization_id, 30)["total"]["calls"] == 0
+    delete_job(deps, asker, job_id)
+    assert purge(deps)["calls"] == 0
+    assert "call" not in {kind for kind, *_ in kept(deps)}
+    [call] = rows(deps, "SELECT * FROM model_calls")
+    ending = {
+        **{"id": call.id, "purpose": "items", "prompt_version": "items/1", "model": "m", "input_tokens": 100},
+        **{"output_tokens": 10, "seconds": 2.0, "outcome": "ok", "error_code": None, "cost_usd": 0.5},
+    }
+    model_calls.record(deps.db, asker.organization_id, job_id, 1, "fill", ending)
+    assert statistics.cost(deps.db, asker.organization_id, 30)["total"]["calls"] == 1
+    change(deps, "UPDATE model_calls SET created_at = created_at - interval '800 hours'")
+    assert purge(deps)["calls"] == 1
+    assert kept(deps)["call", "m", "ok"] == figure(1, 2.0, tokens=(100, 10), cost=0.5)
+
+
+def test_a_call_whose_process_died_ends_as_abandoned_though_its_job_is_deleted(deps: Deps, asker: Asker) -> None:
+    job_id = ended(deps, asker, 0, "dead_letter")
+    tell(deps, job_id, {}, calls=1)
+    change(deps, "UPDATE model_calls SET outcome = 'started'")
+    delete_job(deps, asker, job_id)
+    change(deps, "UPDATE model_calls SET created_at = created_at - interval '800 hours'")
+    assert purge(deps)["calls"] == 0, "somebody may still write its end down"
+    assert [call.job_id for call in model_calls.close_left_open(deps.db, 180)] == [job_id]
+    assert purge(deps)["calls"] == 1
+    assert {outcome: row[0] for (kind, _, outcome), row in kept(deps).items() if kind == "call"} == {"abandoned": 1}
 
 
 def test_a_young_call_of_no_job_stays(deps: Deps, asker: Asker) -> None:

@@ -249,6 +249,37 @@ def test_a_trial_that_is_given_up_lets_another_try(process: Callable[..., Proces
     assert asking.verdict() == "ok"
 
 
+def test_while_a_trial_hangs_nobody_else_tries(
+    process: Callable[..., Process], model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "RENEW_SECONDS", 0.05)
+    trying, other = process(), process()
+    failing(trying, model)
+    lift_brakes(trying.deps)
+    model.forget(calls=True)
+    model.script(["hang"])
+    unwanted = threading.Event()
+    ended: list[type[BaseException]] = []
+
+    def attempt() -> None:
+        with pytest.raises(loop.Abandoned) as caught:
+            loop.run(trying.text.complete(ASK), unwanted)
+        ended.append(caught.type)
+
+    calling = threading.Thread(target=attempt)
+    calling.start()
+    assert model.wait_for(lambda calls: len(calls) == 1)
+    young = "SELECT count(*) FROM model_brakes WHERE updated_at > clock_timestamp() - interval '1 minute'"
+    for _ in range(2):
+        change(other.deps, "UPDATE model_brakes SET updated_at = updated_at - interval '1 hour'")
+        eventually(lambda: one(other.deps, young), what="the trial's renewal")
+    assert other.verdict() == "model_braked"
+    assert len(model.calls()) == 1
+    unwanted.set()
+    calling.join(30)
+    assert ended == [loop.Abandoned]
+
+
 def test_a_success_counts_though_its_call_began_before_the_failures(
     process: Callable[..., Process], model: ModelServer
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -13,12 +15,25 @@ from schema.errors import Conflict
 from schema.events import Event
 from storage import leases, steps
 from storage.leases import Lease
+from tasks.admin import mark_stale
 from tasks.commands import Asker, cancel_job, retry_job
 from tasks.cron import reconcile
 from tasks.deps import Deps
 from tasks.ending import settle_error
 from tasks.pipeline import PIPELINES
-from tests.fakes.job_table import FAULTS, MAX_RETRIES, PATIENCE, STEPS, Fault, Grant, JobTable, View
+from tests.conftest import make_deps, with_jobs
+from tests.fakes.job_table import (
+    FAULTS,
+    MAX_RETRIES,
+    PATIENCE,
+    STALE_AFTER,
+    STEPS,
+    TIMEOUT,
+    Fault,
+    Grant,
+    JobTable,
+    View,
+)
 from tests.integration.stage import change, put_job, rows, types
 from tests.job_machine import JobMachine
 
@@ -107,6 +122,13 @@ class RealTable:
             return False
         return True
 
+    def mark_stale(self, job: int) -> bool:
+        try:
+            mark_stale(self.deps, self.asker, self.ids[job])
+        except Conflict:
+            return False
+        return True
+
     def reconcile(self) -> None:
         reconcile(self.deps)
 
@@ -189,6 +211,11 @@ class BothTables(JobTable):
         assert self.real.retry(job) == retried
         return retried
 
+    def mark_stale(self, job: int) -> bool:
+        marked = super().mark_stale(job)
+        assert self.real.mark_stale(job) == marked
+        return marked
+
     def reconcile(self) -> None:
         super().reconcile()
         self.real.reconcile()
@@ -206,13 +233,21 @@ class BothTables(JobTable):
         return expected
 
 
-def test_postgres_does_what_the_table_in_memory_does(deps: Deps, asker: Asker) -> None:
-    deps.luck = lambda: 0.0
+@pytest.fixture
+def hasty(deps: Deps) -> Iterator[Deps]:
+    """Deps under which jobs may work as long as the table in memory allows."""
+    changed = with_jobs(deps.settings, stale_after_seconds=STALE_AFTER, timeout_seconds=TIMEOUT)
+    made = make_deps(changed, deps.send)  # type: ignore[arg-type]
+    made.luck = lambda: 0.0
+    yield made
+    made.close()
 
+
+def test_postgres_does_what_the_table_in_memory_does(hasty: Deps, asker: Asker) -> None:
     class Machine(JobMachine):
         def make_table(self) -> Any:
-            change(deps, "DELETE FROM jobs")
-            return BothTables(RealTable(deps, asker))
+            change(hasty, "DELETE FROM jobs")
+            return BothTables(RealTable(hasty, asker))
 
     run_state_machine_as_test(
         Machine,

@@ -261,6 +261,17 @@ def test_only_what_ended_badly_can_be_retried(deps: Deps, asker: Asker, status: 
     assert caught.value.code == "not_retryable"
 
 
+@pytest.mark.parametrize("unknown", ["job_type = 'hologram'", "current_step = 'proofread'"])
+def test_what_only_newer_code_knows_is_not_retried_here(deps: Deps, asker: Asker, unknown: str) -> None:
+    job_id = start(deps, asker)
+    change(deps, f"UPDATE jobs SET status = 'failed', due_at = NULL, {unknown} WHERE id = :id", id=job_id)
+    before = everything(deps, job_id)
+    with pytest.raises(Conflict, match="too old") as caught:
+        retry_job(deps, asker, job_id)
+    assert caught.value.code == "conflict"
+    assert everything(deps, job_id) == before
+
+
 def test_a_retry_waits_for_the_other_job_on_its_course(deps: Deps, asker: Asker) -> None:
     first = start(deps, asker, courseId="sums")
     cancel_job(deps, asker, first, "")

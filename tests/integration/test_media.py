@@ -314,7 +314,7 @@ def test_a_picture_that_dies_at_any_moment_is_attached_once_all_the_same(deps: D
 def test_cancelling_a_finished_job_cancels_the_pictures_it_waits_for(deps: Deps, asker: Asker, parent: UUID) -> None:
     first, _ = children(deps, parent)
     deliver(deps, first, 1, "picture", 60)
-    assert "1 of its pictures" in cancel_job(deps, asker, parent, "Enough")
+    assert cancel_job(deps, asker, parent, "Enough") == "The course is done; 1 of its pictures was cancelled."
     row = job(deps, parent)
     assert (row.status, row.media_pending, row.media_completed, row.media_failed) == ("done", 0, 1, 1)
     assert {job(deps, child).status for child in children(deps, parent)} == {"done", "cancelled"}
@@ -324,6 +324,12 @@ def test_cancelling_a_finished_job_cancels_the_pictures_it_waits_for(deps: Deps,
     with pytest.raises(Conflict) as caught:
         cancel_job(deps, asker, parent, "Again")
     assert caught.value.code == "job_finished"
+
+
+def test_the_answer_says_how_the_course_stands(deps: Deps, asker: Asker, parent: UUID) -> None:
+    change(deps, "UPDATE jobs SET status = 'failed' WHERE id = :id", id=parent)
+    words = "The job is failed already; 2 of its pictures were cancelled."
+    assert cancel_job(deps, asker, parent, "") == words
 
 
 def test_a_cancelled_picture_is_not_made(deps: Deps, asker: Asker, parent: UUID) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -15,20 +16,25 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from kombu import Connection
+from structlog.testing import capture_logs
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import brakes, calls, metrics
+from storage import brakes, calls, catalog, documents, metrics
 from storage.bus import Bus
-from storage.db import Database, make_engine
+from storage.calls import Beginning
+from storage.db import Database, Transaction, make_engine
+from storage.documents import Author
 from storage.health import broker_lengths
+from storage.objects import ObjectStore
+from storage.schema_version import head
 from tasks import deps as wiring
 from tasks.deps import Deps
 from tasks.step import deliver
 from tests.conftest import Servers
 from tests.integration.stage import change, held, lose_worker, put_job, rows
 from web.app import create_app
-from web.metrics import KEPT_SECONDS, Kept
+from web.metrics import KEPT_SECONDS, Kept, shown
 
 ROOT = Path(__file__).parents[2]
 ORG = UUID(DEMO_ORGANIZATION_ID)
@@ -59,7 +65,8 @@ class TestFigures:
         assert seen['coursewright_queue_depth{queue="media"}'] == 0
         assert seen['coursewright_checkpoints_last_five_minutes{step="fill"}'] == 0
         assert seen['coursewright_dependency_up{dependency="database"}'] == 1
-        assert seen['coursewright_build_info{migration="0003",version="0.1.0"}'] == 1
+        assert seen['coursewright_dependency_up{dependency="objects"}'] == 1
+        assert seen[f'coursewright_build_info{{migration="{head()}",version="0.1.0"}}'] == 1
 
     def test_jobs_queues_and_movement(self, deps: Deps, client: FlaskClient) -> None:
         moving, waiting, dead, later = (put_job(deps, ORG) for _ in range(4))
@@ -131,13 +138,52 @@ class TestFigures:
     def test_brakes_corrections_and_what_is_behind(self, deps: Deps, client: FlaskClient) -> None:
         brakes.close(deps.db, "https://models.example/v1", "small", 60)
         change(deps, "INSERT INTO corrections (kind, count) VALUES ('lost', 3)")
-        change(deps, "UPDATE catalogs SET version = file_version + 1 WHERE organization_id IS NULL")
         seen = scraped(client)
         labels = '{endpoint="https://models.example/v1",model="small"}'
         assert 50 < seen[f"coursewright_brake_closed_seconds{labels}"] <= 60
         assert seen[f"coursewright_brake_failures{labels}"] == 0
         assert seen['coursewright_corrections_total{kind="lost"}'] == 3
-        assert seen["coursewright_catalogs_behind"] == 1
+        assert seen['coursewright_corrections_total{kind="stale"}'] == 0, "so that its first rise can be seen"
+
+    def test_under_load_what_is_just_being_written_is_not_behind(self, deps: Deps, client: FlaskClient) -> None:
+        def changed() -> None:
+            with deps.db.transaction() as tx:
+                documents.lock(tx, ORG, "course", "sums")
+                documents.save(tx, ORG, "course", "sums", {}, Author("system", None), "edited")
+                catalog._bump(tx, ORG, ORG, "sums", "updated", None)
+
+        def behind() -> tuple[float, float]:
+            seen = scraped(client)
+            return seen["coursewright_documents_behind"], seen["coursewright_catalogs_behind"]
+
+        def older(table: str, column: str) -> None:
+            change(deps, f"UPDATE {table} SET {column} = {column} - interval '61 seconds'")
+
+        changed()
+        assert behind() == (0, 0)
+        older("catalog_updates", "created_at"), older("catalogs", "updated_at"), older("documents", "updated_at")
+        assert behind() == (1, 1)
+        changed()
+        assert behind()[1] == 1, "a newer change does not make the file any younger"
+        change(deps, "UPDATE catalogs SET file_version = version - 1 WHERE version > 1")
+        assert behind()[1] == 0, "only the newest change is missing"
+        change(deps, "DELETE FROM catalog_updates")
+        older("catalogs", "updated_at")
+        assert behind()[1] == 1
+
+    def test_calls_that_go_on_are_no_counters(self, deps: Deps, client: FlaskClient) -> None:
+        lease = held(deps, put_job(deps, ORG)).lease
+        for _ in range(2):
+            calls.started(deps.db, lease, Beginning(new_id(), "plan", "plan/1", "small"))
+        seen = scraped(client)
+        assert seen['coursewright_model_calls_in_flight{model="small"}'] == 2
+        assert not [
+            name for name in seen if name.startswith(("coursewright_model_calls_total", "coursewright_model_t"))
+        ]
+        change(deps, "UPDATE model_calls SET outcome = 'ok'")
+        seen = scraped(client)
+        assert seen['coursewright_model_calls_in_flight{model="small"}'] == 0
+        assert seen['coursewright_model_calls_total{model="small",outcome="ok"}'] == 2
 
     def test_messages_of_every_priority_count(self, deps: Deps) -> None:
         with Connection(deps.settings.redis_url) as connection:
@@ -164,7 +210,7 @@ class TestCost:
         """With whole reads forbidden the planner still takes one where no index will do. Small tables may be read."""
         with deps.db.transaction() as tx:
             tx.run("SET LOCAL enable_seqscan = off")
-            values = {"stale": 60} if ":stale" in metrics.STATEMENTS[name] else {}
+            values = {key: 60 for key in ("stale", "behind") if f":{key}" in metrics.STATEMENTS[name]}
             plan = "\n".join(row[0] for row in tx.run(f"EXPLAIN {metrics.STATEMENTS[name]}", values).all())
         whole = set(re.findall(r"Seq Scan on (\w+)", plan))
         assert whole <= {"job_leases", "catalogs", "corrections", "pg_database"}, plan
@@ -211,6 +257,39 @@ class TestOutages:
         assert 'coursewright_broker_messages{queue="course"}' in seen
         assert not [name for name in seen if name.startswith("coursewright_jobs")]
         engine.dispose()
+
+    def test_without_the_store_all_figures_are_told(self, deps: Deps) -> None:
+        nowhere = replace(deps.settings.s3, endpoint_url="http://127.0.0.1:1")
+        wiring.use(replace(deps, objects=ObjectStore(nowhere)))
+        seen = scraped(create_app().test_client())
+        assert seen['coursewright_dependency_up{dependency="objects"}'] == 0
+        assert seen['coursewright_dependency_up{dependency="database"}'] == 1
+        assert "coursewright_leases" in seen and "coursewright_retries" in seen
+
+    @pytest.mark.parametrize("missing", ["DROP TABLE corrections", "ALTER TABLE model_brakes DROP COLUMN failures"])
+    def test_code_that_is_newer_than_the_tables_tells_the_rest(self, deps: Deps, missing: str) -> None:
+        """As between a new release and its ``db upgrade``."""
+        with deps.db.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(missing)
+
+            class Older(Database):
+                @contextmanager
+                def statement(self) -> Iterator[Transaction]:
+                    connection.exec_driver_sql("SAVEPOINT before")
+                    try:
+                        yield Transaction(connection)
+                    finally:
+                        connection.exec_driver_sql("ROLLBACK TO before")
+
+            kept = Kept(replace(deps, db=Older(deps.db.engine)), seconds=0)
+            with capture_logs() as lines:
+                readings = [kept.get() for _ in range(3)]
+            connection.exec_driver_sql("ROLLBACK")
+        assert [line["event"] for line in lines] == ["figures_not_read"]
+        seen = shown(readings[-1]).decode()
+        assert 'coursewright_dependency_up{dependency="database"} 1.0' in seen
+        assert "coursewright_broker_messages" in seen and "coursewright_leases" not in seen
 
 
 def test_what_a_killed_web_left_behind_is_removed_by_the_next(environ: dict[str, str]) -> None:

@@ -6,17 +6,19 @@ import threading
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from schema.clock import new_id
 from storage import calls
 from storage.calls import Beginning
+from tasks import once, work
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.reconcile import reconcile
 from tasks.step import deliver
 from tests.conftest import eventually
 from tests.fakes.model_server import ModelServer
-from tests.integration.stage import change, held, put_job, request, rows
+from tests.integration.stage import change, held, job, make_due, put_job, request, rows
 from tests.integration.test_course_job import FISH
 
 pytestmark = pytest.mark.usefixtures("empty_store")
@@ -39,6 +41,25 @@ def test_a_call_that_goes_on_has_its_row(model_deps: Deps, asker: Asker, model: 
     eventually(lambda: outcomes(model_deps) == ["abandoned"], within=5)
 
 
+def test_a_database_that_is_too_slow_to_write_calls_down_fails_no_job(
+    model_deps: Deps, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "SETTLE_SECONDS", 0.05)
+    job_id = put_job(model_deps, asker.organization_id, payload=request(**FISH).payload)
+    answers = threading.Event()
+    for _ in range(2):
+        model_deps.writers.submit(answers.wait, 60)
+    assert deliver(model_deps, job_id, 1, "skeleton").verdict == "stopped:tries_again"
+    answers.set()
+    row = job(model_deps, job_id)
+    assert (row.status, row.retry_count, row.error["code"]) == ("pending", 0, "database_away")
+    eventually(lambda: outcomes(model_deps) == ["ok"], within=10)
+    monkeypatch.undo()
+    make_due(model_deps, job_id)
+    once.run_due(model_deps)
+    assert job(model_deps, job_id).status == "done"
+
+
 class TestLeftOpen:
     @pytest.fixture
     def call(self, deps: Deps, asker: Asker) -> UUID:
@@ -52,8 +73,11 @@ class TestLeftOpen:
     def test_it_counts_as_abandoned_once_it_can_not_be_going_on(self, deps: Deps) -> None:
         assert "call_left_open" not in reconcile(deps)
         change(deps, "UPDATE model_calls SET created_at = created_at - interval '181 seconds'")
-        assert reconcile(deps)["call_left_open"] == 1
-        [row] = rows(deps, "SELECT outcome, error_code FROM model_calls")
+        with capture_logs() as lines:
+            assert reconcile(deps)["call_left_open"] == 1
+        [row] = rows(deps, "SELECT job_id, outcome, error_code FROM model_calls")
+        [told] = [line for line in lines if line["event"] == "job_corrected"]
+        assert (told["kind"], told["job"], told["model"]) == ("call_left_open", str(row.job_id), "gpt-5.2")
         assert (row.outcome, row.error_code) == ("abandoned", "worker_lost")
         assert "call_left_open" not in reconcile(deps)
 

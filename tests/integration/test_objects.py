@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -255,6 +257,14 @@ def test_a_store_that_is_away_is_transient(nowhere: ObjectStore, deed: str) -> N
         deeds[deed]()
     assert caught.value.code == "store_away"
     assert not nowhere.alive()
+
+
+def test_a_store_that_hangs_keeps_nobody_who_asks_whether_it_lives(deps: Deps) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = replace(deps.settings.s3, endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        assert not ObjectStore(settings).alive()
+        assert time.monotonic() - began < 20
 
 
 def test_wrong_keys_are_transient_and_told_nowhere(deps: Deps, bucket: str, key: str) -> None:

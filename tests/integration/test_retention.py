@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from schema.clock import new_id
 from schema.errors import NotFound
-from storage import events, jobs, retention
+from storage import children, events, jobs, moves, retention
 from tasks import once
 from tasks.commands import Asker, cancel_job, retry_job, start_job
 from tasks.deps import Deps
+from tests.conftest import make_deps
 from tests.integration.stage import WATER, at_once, change, job, one, put_job, request, rows, start, together, types
 
 NOTHING = {"events": 0, "jobs": 0, "calls": 0, "tombstones": 0, "batches": 0}
@@ -92,6 +94,46 @@ def test_a_parent_that_expects_a_child_again_is_kept(deps: Deps, asker: Asker) -
     assert job(deps, parent).purged_at is None
 
 
+@pytest.mark.usefixtures("empty_store")
+@pytest.mark.parametrize("status", ["failed", "cancelled", "dead_letter"])
+def test_a_child_of_a_tombstone_is_taken_up_alone(deps: Deps, asker: Asker, status: str) -> None:
+    parent = start(deps, asker, **WATER, courseId="water", generateStudyTextImages=True)
+    once.run_due(deps)
+    child = one(deps, "SELECT id FROM jobs WHERE parent_job_id = :id LIMIT 1", id=parent)
+    change(deps, "DELETE FROM job_steps WHERE job_id = :id", id=child)
+    change(deps, "UPDATE jobs SET status = :status WHERE id = :id", id=child, status=status)
+    change(deps, "UPDATE jobs SET purged_at = clock_timestamp() WHERE id = :id", id=parent)
+    change(deps, "DELETE FROM job_events WHERE job_id = :id", id=parent)
+    before = job(deps, parent)
+    retry_job(deps, asker, child)
+    assert job(deps, child).parent_job_id is None
+    once.run_due(deps)
+    assert (job(deps, child).status, job(deps, parent)) == ("done", before)
+    assert one(deps, "SELECT count(*) FROM job_events WHERE job_id = :id", id=parent) == 0
+
+
+def test_a_tombstone_waits_for_no_child_and_counts_none(deps: Deps, asker: Asker) -> None:
+    stone, parent = (put_job(deps, asker.organization_id) for _ in range(2))
+    for whose in (stone, parent):
+        put_job(deps, asker.organization_id, parent_job_id=whose, job_type="media")
+    change(deps, "UPDATE jobs SET status = 'done', due_at = NULL WHERE parent_job_id IS NULL")
+    assert set(children.miscounted(deps.db)) == {stone, parent}
+    change(deps, "UPDATE jobs SET purged_at = clock_timestamp() WHERE id = :id", id=stone)
+    assert children.miscounted(deps.db) == [parent]
+    with deps.db.transaction() as tx:
+        moves.expect_children(tx, stone, 1)
+    assert job(deps, stone).media_pending == 0
+
+
+def test_those_that_cannot_be_mended_do_not_hide_the_others(deps: Deps, asker: Asker) -> None:
+    wrong = {put_job(deps, asker.organization_id) for _ in range(6)}
+    change(deps, "UPDATE jobs SET media_pending = 1")
+    seen: set[UUID] = set()
+    for _ in range(500):
+        seen |= set(children.miscounted(deps.db, limit=1))
+    assert seen == wrong
+
+
 def test_many_are_purged_in_batches(deps: Deps, asker: Asker) -> None:
     for table, columns in (
         ("jobs", "id, organization_id, job_type, status, queue, completed_at, last_seq, current_step"),
@@ -111,6 +153,58 @@ def test_many_are_purged_in_batches(deps: Deps, asker: Asker) -> None:
     for table in ("job_payloads", "job_events"):
         assert one(deps, f"SELECT count(*) FROM {table}") == 0
     assert one(deps, "SELECT count(*) FROM jobs WHERE purged_at IS NOT NULL") == 1203
+
+
+def test_a_purge_ends_when_it_is_told_to_and_another_goes_on(deps: Deps, asker: Asker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    for _ in range(5):
+        ended(deps, asker, 800)
+    asked = iter([True] * 7 + [False])  # five kinds, then two more
+    first = retention.purge(deps.db, jobs_hours=720, events_hours=168, go_on=lambda: next(asked))
+    assert first == {**NOTHING, "events": 4, "jobs": 4}, "no kind waits until all of another is gone"
+    assert purge(deps) == {**NOTHING, "events": 1, "jobs": 1}
+
+
+def test_events_that_are_gone_are_not_looked_for_again(deps: Deps, asker: Asker) -> None:
+    job_id = ended(deps, asker, 200)
+    assert purge(deps)["events"] == 1
+    change(
+        deps,
+        """INSERT INTO job_events (job_id, seq, organization_id, type, body)
+        SELECT id, 2, organization_id, 'job_created', '{}' FROM jobs""",
+    )
+    later = ended(deps, asker, 190)
+    assert purge(deps)["events"] == 1
+    left = [len(events.after(deps.db, asker.organization_id, name, 0)) for name in (later, job_id)]
+    assert left == [0, 1]
+    restarted = make_deps(deps.settings, deps.send)  # type: ignore[arg-type]
+    assert purge(restarted)["events"] == 1
+    restarted.close()
+
+
+def test_a_job_that_nobody_gave_an_end_is_as_old_as_its_last_change(deps: Deps, asker: Asker) -> None:
+    young, old = put_job(deps, asker.organization_id), put_job(deps, asker.organization_id)
+    change(deps, "UPDATE jobs SET status = 'failed', due_at = NULL")
+    change(deps, "UPDATE jobs SET updated_at = updated_at - interval '40 days' WHERE id = :id", id=old)
+    assert purge(deps) == {**NOTHING, "events": 1, "jobs": 1}
+    assert (job(deps, young).purged_at, job(deps, old).purged_at is None) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [("_EVENTS", "ix_jobs_kept"), ("_JOBS", "ix_jobs_kept"), ("_TOMBSTONES", "ix_jobs_purged_at")],
+)
+def test_only_what_is_due_is_read(deps: Deps, statement: str, index: str) -> None:
+    """The index is searched by the time, whatever Postgres would think better of for a few rows."""
+    values = {"hours": 720, "batch": 500, "ended": "-infinity", "job": UUID(int=0)}
+    with deps.db.transaction() as tx:
+        for other in ("enable_seqscan", "enable_bitmapscan"):
+            tx.run(f"SET LOCAL {other} = off")
+        sql = getattr(retention, statement)
+        found = tx.run("EXPLAIN " + sql, {name: one for name, one in values.items() if f":{name}" in sql}).all()
+    plan = [line for (line,) in found]
+    at = next(at for at, line in enumerate(plan) if f"using {index} on jobs" in line)
+    assert "Index Cond: " in plan[at + 1] and " < (InitPlan " in plan[at + 1], plan[at + 1]
 
 
 @pytest.mark.usefixtures("empty_store")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +25,11 @@ FISH = {"subject": "Fish of the deep sea", "gradeBand": "6", "mode": "options", 
 
 
 @contextmanager
-def worker(environ: dict[str, str], name: str, concurrency: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of the course queue, ended in any case."""
-    command = [sys.executable, "-m", "celery", "--app", "tasks.app", "worker", "--queues", "course"]
+def worker(
+    environ: dict[str, str], name: str, concurrency: int, log: Path, queue: str = "course"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of one queue, ended in any case."""
+    command = [sys.executable, "-m", "celery", "--app", "tasks.app", "worker", "--queues", queue]
     shape = ["--pool", "threads", "--concurrency", str(concurrency), "--hostname", f"{name}@test"]
     with log.open("wb") as out:
         child = subprocess.Popen(
@@ -110,3 +113,21 @@ def test_a_rolling_restart_under_load_loses_nothing_and_counts_nothing(
     assert {row.id for row in found} == set(job_ids)
     assert {(row.run, row.retry_count) for row in found} == {(1, 0)}
     assert one(deps, "SELECT count(*) FROM document_revisions") == 100
+
+
+def test_control_does_not_wait_for_a_store_that_hangs(shared: dict[str, str], tmp_path: Path) -> None:
+    """It would wait for 30 s, and whoever stops a process gives it 15."""
+    log = tmp_path / "control.log"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        environ = shared | {"S3_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with worker(environ, "control", 2, log, queue="control") as child:
+            tick = "from tasks.cron import app; app.send_task('coursewright.cron.expire', queue='control')"
+            subprocess.run(
+                [sys.executable, "-c", tick], cwd=ROOT, env={**os.environ, **environ}, check=True, timeout=60
+            )
+            asking, _ = silent.accept()
+            with asking:
+                child.send_signal(signal.SIGTERM)
+                assert child.wait(60) == os.EX_TEMPFAIL
+    assert b"shutdown_does_not_wait" in log.read_bytes()

@@ -118,6 +118,14 @@ def test_a_job_left_stale_by_a_reconciler_that_died_is_taken_up(deps: Deps, job_
 
 
 @pytest.mark.usefixtures("empty_store")
+@pytest.mark.usefixtures("empty_store")
+def test_a_job_at_a_step_that_only_newer_code_knows_is_not_taken_for_done(deps: Deps, job_id: UUID) -> None:
+    once.run_due(deps)
+    change(deps, "UPDATE jobs SET status = 'stale', current_step = 'proofread', completed_at = NULL")
+    assert reconcile(deps)["requeued"] == 1
+    assert (job(deps, job_id).status, job(deps, job_id).current_step) == ("pending", "proofread")
+
+
 def test_a_job_that_kills_every_worker_ends_as_a_dead_letter_and_a_person_can_bring_it_back(
     deps: Deps, asker: Asker, job_id: UUID
 ) -> None:

@@ -231,19 +231,20 @@ class TestCost:
         call(deps, job_id, "text", 0.5, days=1)
         call(deps, job_id, "text", None, "timeout", days=1)
         call(deps, job_id, "image", 0.125)
+        call(deps, job_id, "image", None, "abandoned")
         call(deps, ended(deps, school(deps)), "text", 99.0)
         gone()
         found = statistics.cost(deps.db, asker.organization_id, 30)
         assert found["total"] == {
-            "calls": 4,
+            "calls": 5,
             "failedCalls": 1,
-            "inputTokens": 4000,
-            "outputTokens": 400,
+            "inputTokens": 5000,
+            "outputTokens": 500,
             "costUsd": 0.875,
         }
         columns = ("day", "model", "calls", "failedCalls", "costUsd")
         assert [tuple(one[column] for column in columns) for one in found["byDay"]] == [
-            (day(deps, 0), "image", 1, 0, 0.125),
+            (day(deps, 0), "image", 2, 0, 0.125),
             (day(deps, 1), "text", 3, 1, 0.75),
         ]
 

@@ -181,7 +181,7 @@ class TestDebug:
 class TestBounds:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in {"LISTED": 10, "PAGE": 5, "DELETED": 10, "LOOKED_AT": 30}.items():
+        for name, value in {"LISTED": 10, "PAGE": 5, "DELETED": 10, "LOOKED_AT": 30, "SECONDS": 600}.items():
             monkeypatch.setattr(sweeps, name, value)
 
     def orphaned(self, deps: Deps, count: int) -> None:
@@ -265,6 +265,47 @@ class TestTheTick:
         cron.expire(later(deps, 1000))
         assert job(deps, job_id).purged_at is not None
         assert deps.objects.list(deps.settings.s3.courses_bucket) == []
+
+    @pytest.fixture
+    def old(self, deps: Deps) -> UUID:
+        """A job past its time, and a file of it."""
+        job_id = put_job(deps, ORG)
+        change(deps, "UPDATE jobs SET status = 'done', completed_at = clock_timestamp() - interval '40 days'")
+        put(deps, debug_key(ORG, job_id, "repair.json"))
+        return job_id
+
+    def purged_and_swept(self, deps: Deps, job_id: UUID) -> tuple[bool, bool]:
+        cron.expire(later(deps, 1000))
+        swept = deps.objects.list(deps.settings.s3.courses_bucket) == []
+        return job(deps, job_id).purged_at is not None, swept
+
+    def test_while_another_thread_is_at_the_store_it_only_purges(self, deps: Deps, old: UUID) -> None:
+        with cron._at_the_store:
+            assert self.purged_and_swept(deps, old) == (True, False)
+        assert self.purged_and_swept(deps, old) == (True, True)
+
+    def test_while_another_thread_purges_it_only_sweeps(self, deps: Deps, old: UUID) -> None:
+        with cron._at_the_purge:
+            assert self.purged_and_swept(deps, old) == (False, True)
+        assert self.purged_and_swept(deps, old) == (True, True)
+
+    def test_when_its_time_is_over_the_next_goes_on(
+        self, deps: Deps, old: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(cron, "PURGE_SECONDS", 0.0)
+            assert self.purged_and_swept(deps, old)[0] is False
+        assert self.purged_and_swept(deps, old)[0] is True
+
+    def test_it_ends_when_its_process_is_to_stop(self, deps: Deps, old: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("LISTED", "PAGE", "LOOKED_AT"):
+            monkeypatch.setattr(sweeps, name, 1 if name != "LOOKED_AT" else 9)
+        put(deps, debug_key(ORG, old, "validation_issues.json"))
+        then = later(deps, 1000)
+        then.watcher.shut_down()
+        cron.expire(then)
+        assert job(deps, old).purged_at is None
+        assert len(deps.objects.list(deps.settings.s3.courses_bucket)) == 1, "it looked at one, and not at the other"
 
     def test_without_the_store_it_still_purges(self, deps: Deps) -> None:
         job_id = put_job(deps, ORG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,11 +80,17 @@ def test_every_process_of_the_web_tells_of_its_crashes_and_requests(
 
         eventually(crash_and_look, 30, "a crash in both processes")
         eventually(lambda: [span for span in sink.spans if span["name"] == "GET /crash"], 10, "a span")
-        ask("/readyz")
+        for path in ("/readyz", "/metrics", "/login/a-secret-of-somebody"):
+            ask(path)
+        assert ask("/api/admin/metrics") == 401
         ask("/api/openapi.json")
         spans = eventually(lambda: [one for one in sink.spans if "openapi" in one["name"]], 10, "a span of the page")
     assert {span["service"] for span in spans} == {"coursewright-web"}
-    assert not [span for span in sink.spans if span["name"] in ("GET /healthz", "GET /readyz")]
+    # Anywhere else those words stand in an address like others.
+    paths = {span["more"]["http.target"] for span in sink.spans if "http.target" in span["more"]}
+    assert "/api/admin/metrics" in paths and not [
+        one for one in paths if re.match("/(healthz|readyz|metrics|login)", one)
+    ]
     event = sink.events[0]
     assert event["release"] == "coursewright@0.1.0"
     assert event["tags"]["process"] == "web" and event["tags"]["line"] == "request_crashed"
@@ -113,6 +120,52 @@ def test_a_worker_tells_of_a_crashed_step_and_traces_its_jobs(
     assert not [span for span in sink.spans if "cron" in span["name"]]
     assert event["tags"]["line"] == "step_crashed" and event["tags"]["process"] == "worker"
     assert (event["tags"]["job"], event["tags"]["run"]) == (str(broken), "1")
+
+
+def test_the_sampler_of_the_environment_decides_about_what_is_worth_it(
+    environ: dict[str, str], sink: Sink, tmp_path: Path
+) -> None:
+    """One trace begun here, one asked for by a caller who is traced, and a tick; each in a process of its own, because
+    a process has one provider."""
+    kept = {}
+    for sampler in ("", "always_on", "always_off", "traceidratio", "parentbased_traceidratio"):
+        given = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0"} if sampler else {}
+        ended = subprocess.run(
+            [sys.executable, "-c", _THREE_TRACES],
+            cwd=ROOT,
+            env={**os.environ, **watched(environ, sink), **given},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        kept[sampler] = ended.stdout.split()
+    assert kept == {
+        "": ["here", "there", "statement"],
+        "always_on": ["here", "there", "statement"],
+        "always_off": [],
+        "traceidratio": [],
+        "parentbased_traceidratio": ["there", "statement"],
+    }
+
+
+_THREE_TRACES = """
+from opentelemetry import trace
+from opentelemetry.propagate import extract
+from opentelemetry.trace import SpanKind, set_span_in_context
+from schema.settings import settings
+from tasks import tracing
+
+tracing.start(settings(), "test")
+tracer = trace.get_tracer("test")
+caller = extract({"traceparent": f"00-{'f' * 32}-{'1' * 16}-01"})
+here, there = tracer.start_span("here"), tracer.start_span("there", caller, SpanKind.SERVER)
+within = tracer.start_span("statement", set_span_in_context(there), SpanKind.CLIENT)
+alone = tracer.start_span("alone", kind=SpanKind.CLIENT)
+tick = tracer.start_span("run/coursewright.cron.tick", caller, SpanKind.CONSUMER)
+for span in (here, there, within, alone, tick):
+    if span.is_recording():
+        print(span.name)
+"""
 
 
 @pytest.mark.parametrize("setting", ["SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT"])

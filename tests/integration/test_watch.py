@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from schema.errors import Unavailable
 from storage.db import Database, Transaction
 from storage.steps import Claimed
 from tasks import watch
@@ -19,6 +20,7 @@ from tasks.step import deliver
 from tasks.watch import Watcher
 from tests.conftest import eventually
 from tests.integration.stage import change, held, job, lose_worker, one, put_job
+from tests.integration.test_working_time import LostAnswers
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +91,19 @@ def test_a_cancelled_step_is_stopped_and_its_neighbours_are_not(deps: Deps, aske
     assert neighbour.stop.is_set()
     for lease in (mine, neighbour):
         watcher.release(lease)
+
+
+def test_the_first_look_sees_a_cancel_however_young_the_step_and_before_anything_else(
+    deps: Deps, asker: Asker, claimed: Claimed
+) -> None:
+    watcher = Watcher(LostAnswers(deps.db, at=2), heartbeat_seconds=10)
+    watcher.close()  # it looks when this test does
+    lease = watcher.hold(claimed.lease)
+    cancel_job(deps, asker, claimed.lease.job_id, "")
+    with pytest.raises(Unavailable):
+        watcher._look_once(beats=True)
+    assert lease.stop.is_set(), "it was seen before the beat, whose answer is lost"
+    watcher.release(lease)
 
 
 def test_what_is_held_after_the_stop_is_stopped_at_once(deps: Deps, claimed: Claimed) -> None:

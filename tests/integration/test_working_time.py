@@ -124,7 +124,6 @@ class TestWorkingTime:
         work_for(deps, job_id, 100)
         going_on = finish(deps, lease, ending(go_on=True))
         assert going_on is not None
-        assert worked(deps, job_id) == 0
         assert settle_error(deps, going_on, "fill", Transient("It is away.")) == "pending"
         assert 100 <= worked(deps, job_id) < 110
 
@@ -169,6 +168,62 @@ class TestWorkingTime:
         assert finish(deps, lease) is None
         assert reconcile(deps) == NOTHING
 
+    def test_a_worker_that_was_lost_for_longer_than_a_job_may_work_costs_a_retry_and_not_the_job(
+        self, deps: Deps, job_id: UUID
+    ) -> None:
+        held(deps, job_id)
+        work_for(deps, job_id, 7200)
+        lose_worker(deps, job_id, 7195)
+        assert reconcile(deps) == NOTHING | {"stale": 1, "requeued": 1}
+        assert (job(deps, job_id).status, job(deps, job_id).retry_count) == ("pending", 1)
+        assert worked(deps, job_id) < 60
+
+    def test_an_outage_of_the_database_is_no_working_time(self, deps: Deps, job_id: UUID) -> None:
+        lease = held(deps, job_id).lease
+        work_for(deps, job_id, 2410)
+        lose_worker(deps, job_id, 2400)
+        stand_still(deps, job_id, 2400)
+        assert reconcile(deps, utc_now()) == NOTHING, "it is back just now"
+        assert leases.hand_back(deps.db, lease)
+        assert (job(deps, job_id).status, job(deps, job_id).retry_count) == ("pending", 0)
+        assert 60 <= worked(deps, job_id) < 600, "a silence counts for as long as the step may stand still"
+
+    @pytest.mark.parametrize("carries_on", ["beats", "goes on"])
+    def test_a_machine_that_slept_carries_on_where_it_was(self, deps: Deps, job_id: UUID, carries_on: str) -> None:
+        lease = held(deps, job_id).lease
+        work_for(deps, job_id, 7210)
+        lose_worker(deps, job_id, 7200)
+        if carries_on == "beats":
+            assert leases.beat(deps.db, [lease], [0]) == {job_id}
+        else:
+            assert (lease := finish(deps, lease, ending(go_on=True)) or lease).token == 2
+        assert reconcile(deps) == NOTHING
+        assert leases.hand_back(deps.db, lease)
+        assert 60 <= worked(deps, job_id) < 600
+
+    def test_a_beat_in_time_leaves_the_jobs_row_alone(self, deps: Deps, job_id: UUID) -> None:
+        lease = held(deps, job_id).lease
+        since = job(deps, job_id).working_since
+        assert leases.beat(deps.db, [lease], [0]) == {job_id}
+        assert job(deps, job_id).working_since == since
+
+    def test_nor_is_an_outage_for_the_step_that_lived_through_it(self, deps: Deps, job_id: UUID) -> None:
+        watcher = Watcher(Gone(deps.db), heartbeat_seconds=10)
+        watcher.close()  # it looks when this test does
+        step = watcher.hold(held(deps, job_id).lease, seconds_left=600)
+        step.beaten_at -= 3600
+        step.deadline -= 3600
+        with pytest.raises(Unavailable):
+            watcher._look_once(beats=True)
+        assert not step.stop.is_set()
+        watcher._db = deps.db
+        watcher._look_once(beats=True)
+        assert not step.stop.is_set()
+        step.deadline -= 600
+        watcher._look_once(beats=True)
+        assert step.overdue
+        watcher.release(step)
+
     def test_how_long_is_a_setting(self, deps: Deps, job_id: UUID) -> None:
         hasty = make_deps(with_jobs(deps.settings, timeout_seconds=5), deps.send)  # type: ignore[arg-type]
         held(deps, job_id)
@@ -176,6 +231,32 @@ class TestWorkingTime:
         assert reconcile(deps) == NOTHING
         assert reconcile(hasty)["overdue"] == 1
         hasty.close()
+
+
+class Gone(Database):
+    """A database that is away."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db.engine)
+
+    @contextmanager
+    def statement(self) -> Iterator[Transaction]:
+        raise Unavailable("The database can't be reached just now.", code="database_away")
+        yield
+
+
+class Silent(Database):
+    """A database that takes every question and answers none, until it is let ``go``."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db.engine)
+        self.go = threading.Event()
+
+    @contextmanager
+    def statement(self) -> Iterator[Transaction]:
+        self.go.wait(60)
+        with super().statement() as tx:
+            yield tx
 
 
 class LostAnswers(Database):
@@ -301,3 +382,36 @@ class TestStepsThatDoNotEnd:
         assert ended.wait(5)
         watcher.release(one_hangs)
         watcher.release(two_hangs)
+
+    def test_a_shutdown_waits_for_healthy_steps_although_another_hung_long_before(
+        self, deps: Deps, asker: Asker, ended: threading.Event
+    ) -> None:
+        watcher = Watcher(deps.db, heartbeat_seconds=10)
+        watcher.may_end_process(ended.set, hanging=3)
+        hangs, works = (watcher.hold(held(deps, put_job(deps, asker.organization_id)).lease) for _ in range(2))
+        hangs.end()
+        assert hangs.stopped_at is not None
+        hangs.stopped_at -= 30
+        watcher.shut_down()
+        assert works.stop.is_set()
+        assert not ended.wait(0.5), "it has its time to hand back, counted from the shutdown"
+        hangs.stopped_at -= 600
+        assert not ended.wait(0.5), "however long the other hangs"
+        watcher.release(works)
+        assert ended.wait(5), "nobody is left to wait for"
+        watcher.release(hangs)
+
+    def test_a_database_that_is_silent_holds_up_no_shutdown(
+        self, deps: Deps, job_id: UUID, ended: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watch, "LONGEST_SHUTDOWN", 0.2)
+        silent, asked = Silent(deps.db), threading.Event()
+        watcher = Watcher(silent, heartbeat_seconds=0.1)
+        watcher.may_end_process(ended.set, hanging=1)
+        watcher.follow(asked.is_set)
+        hanging = watcher.hold(held(deps, job_id).lease)
+        asked.set()
+        assert hanging.stop.wait(5), "a child of a pool learns of the stop"
+        assert ended.wait(5)
+        silent.go.set()
+        watcher.release(hanging)

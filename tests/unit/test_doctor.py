@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from schema.clock import utc_now
+from storage.brakes import Brake, State
 from storage.health import DatabaseFacts, Session
 from storage.metrics import Figures, Leases, Queue
 from tests.unit.test_settings import ENVIRON
@@ -26,7 +29,7 @@ SOUND: dict[str, Any] = {
 }
 IDLE: dict[str, Any] = {
     **{"living": {}, "retries": 0, "ended": {}, "queues": {}, "moved": {}, "leases": Leases(0, 0, 0, 0, 0)},
-    **{"calls": {}, "brakes": [], "corrections": {}, "catalogs_behind": 0, "documents_behind": 0},
+    **{"calls": {}, "in_flight": {}, "brakes": [], "corrections": {}, "catalogs_behind": 0, "documents_behind": 0},
     **{"connections": 1, "connections_limit": 100},
 }
 
@@ -134,6 +137,25 @@ class TestWork:
         assert states(work._left_lying(figures()), work._files(figures())) == ["ok", "ok"]
         assert states(work._left_lying(figures(living={("dead_letter", "course"): 2}))) == ["warning"]
         assert states(work._files(figures(documents_behind=500))) == ["warning"]
+
+    def test_stale_jobs_are_not_among_the_dead_letters(self) -> None:
+        found = work._left_lying(figures(living={("dead_letter", "course"): 3, ("stale", "course"): 2}))
+        assert found.message == "3 jobs used up their retries. 2 others are stale."
+
+    def test_brakes_tell_the_worst(self) -> None:
+        def brake(model: str, state: State, seconds: float, failures: int) -> Brake:
+            until = utc_now() + timedelta(seconds=seconds)
+            reason = "failing" if failures else "rate_limited"
+            return Brake("https://models.example", model, state, until, reason, failures, False, NOW)
+
+        free, told, down = brake("a", "free", -5, 0), brake("b", "closed", 3000, 0), brake("c", "open", -5, 7)
+        assert states(work._brakes(figures(brakes=[free]))) == ["ok"]
+        found = work._brakes(figures(brakes=[free, told, down]))
+        assert found.state == "warning"
+        words = "c at https://models.example failed 7 times in a row; one call at a time tries whether it is back."
+        assert found.message == f"{words} Braked too: 1 more."
+        found = work._brakes(figures(brakes=[told]))
+        assert re.search(r"b at \S+ is to be called less often; nobody calls it for [0-9]+ s more\.$", found.message)
 
 
 class TestDisk:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.fakes.job_table import Grant, JobTable
+from tests.fakes.job_table import Grant, JobTable, Row
 from tests.job_machine import JobMachine
 
 
@@ -47,6 +47,11 @@ class LosesTheNextStep(Forgetful):
         if followed is not None and not go_on:
             self.jobs[grant.job].due_at = None
         return followed
+
+
+class CountsSleepAsWork(Forgetful):
+    def _worked(self, row: Row) -> float:
+        return row.worked + (0.0 if row.working_since is None else self.now - row.working_since)
 
 
 class NeverLooksForTheDead(Forgetful):

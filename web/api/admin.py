@@ -115,13 +115,14 @@ def requeue(job_id: str) -> Response:
 
 @blueprint.post("/jobs/<job_id>/mark-stale")
 @describe(
-    "Take a job out of the hands of its worker. The reconciler decides about it within seconds.",
+    "Take a job out of the hands of its worker. Within seconds the reconciler gives it a new run, which costs one of "
+    "its retries; a job without retries left becomes a dead letter.",
     {200: (DoneSchema, "It is stale.")},
     problems=(404, 409),
 )
 def mark_stale(job_id: str) -> Response:
     admin.mark_stale(deps(), who().asker, job_id_of(job_id))
-    return _done("The job is stale. The reconciler takes it up within seconds.")
+    return _done("The job is stale. The reconciler takes it up within seconds, for one of its retries.")
 
 
 @blueprint.post("/jobs/<job_id>/dead-letter")

@@ -133,6 +133,7 @@ def show(batch_id: str) -> Response:
 def cancel(batch_id: str) -> Response:
     reason = load(CancelSchema(), optional_body())["reason"]
     cancelled = batches.cancel_batch(deps(), who().asker, _batch_id_of(batch_id), reason)
-    jobs = "1 job was" if cancelled == 1 else f"{cancelled} jobs were"
-    message = f"{jobs} cancelled. What they have finished so far is kept; a retry goes on from there."
+    # Of courses that are done it may have been pictures only.
+    jobs = "1 job" if cancelled == 1 else f"{cancelled} jobs"
+    message = f"What had not ended of {jobs} is cancelled. What is finished so far is kept; a retry goes on from there."
     return jsonify({"success": True, "message": message, "cancelled": cancelled})

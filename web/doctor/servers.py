@@ -37,8 +37,8 @@ def postgres(deps: Deps) -> Iterator[Finding]:
         yield fault("database", words, "Check DATABASE_URL, that the server runs, and that it lets this host in.")
         return
     yield _version(facts)
-    yield _migrations(deps)
     yield _rights(facts)
+    yield _migrations(deps, facts.role)
     yield _connections(facts)
     yield from _transactions(facts)
     yield _clock(facts.now, asked, utc_now())
@@ -56,10 +56,14 @@ def _version(facts: DatabaseFacts) -> Finding:
     return ok("database", words)
 
 
-def _migrations(deps: Deps) -> Finding:
-    with deps.db.statement() as tx:
-        at = current(tx.connection)
-        apart = differences(tx.connection) if at == head() else []
+def _migrations(deps: Deps, role: str) -> Finding:
+    try:
+        with health.reading_postgres(), deps.db.statement() as tx:
+            at = current(tx.connection)
+            apart = differences(tx.connection) if at == head() else []
+    except Unavailable as error:
+        words = f"They can't be read: {health.reason(error)}."
+        return fault("migrations", words, f"As the owner: GRANT SELECT ON alembic_version TO {role};")
     if at is None:
         return fault("migrations", "The database has no tables.", "coursewright db upgrade")
     if at < head():

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from schema.clock import utc_now
 from schema.errors import Unavailable
-from storage import metrics
+from storage import health, metrics
+from storage.brakes import Brake
 from storage.metrics import Figures
 from tasks.deps import Deps
 from tasks.roll_call import ticks_done
@@ -48,9 +49,11 @@ def workers() -> Iterator[Finding]:
 def movement(deps: Deps) -> Iterator[Finding]:
     """What the rows tell: leases, what is due, what waits for somebody, files that are behind, brakes."""
     try:
-        figures = metrics.read(deps.db, stale_after_seconds=deps.settings.jobs.stale_after_seconds)
+        with health.reading_postgres():
+            figures = metrics.read(deps.db, stale_after_seconds=deps.settings.jobs.stale_after_seconds)
     except Unavailable as error:
-        yield fault("work", error.message, "See database above.")
+        words = f"Its figures can't be read: {health.reason(error)}."
+        yield fault("work", words, "See database, rights and migrations above.")
         return
     yield _leases(figures, deps.settings.jobs.stale_after_seconds)
     yield _due(figures)
@@ -61,7 +64,7 @@ def movement(deps: Deps) -> Iterator[Finding]:
 
 def _leases(figures: Figures, stale_after: float) -> Finding:
     leases = figures.leases
-    # Right after a process died its leases are silent, until the reconciler has looked: every five seconds.
+    # Right after a process died its leases are silent, until the reconciler has looked: every two seconds.
     if leases.oldest_heartbeat > stale_after + LONG_SECONDS:
         words = f"A lease has had no heartbeat for {leases.oldest_heartbeat:.0f} s, and nobody took its job up."
         return fault("leases", words, "Beat and control do that: see both above.")
@@ -88,16 +91,18 @@ def _left_lying(figures: Figures) -> Finding:
     dead = sum(count for (status, _), count in figures.living.items() if status == "dead_letter")
     stale = sum(count for (status, _), count in figures.living.items() if status == "stale")
     if dead:
-        mend = "coursewright jobs list --status dead_letter; mend the cause, then retry, or end them."
-        return warning("dead letters", f"{dead} jobs used up their retries ({stale} are stale).", mend)
+        mend = (
+            "coursewright jobs list --status dead_letter --all-organizations; mend the cause, then requeue or delete."
+        )
+        return warning("dead letters", f"{dead} jobs used up their retries. {stale} others are stale.", mend)
     return ok("dead letters", f"None; {stale} jobs are stale.")
 
 
 def _files(figures: Figures) -> Finding:
     behind = f"{figures.documents_behind} courses and {figures.catalogs_behind} catalogs"
-    words = f"Not in the store as they are: {behind}."
+    words = f"Not in the store as they are for over a minute: {behind}."
     if figures.documents_behind > 100 or figures.catalogs_behind > 10:
-        return warning("files", words, "See the buckets above. control writes 20 courses every 5 s once it can.")
+        return warning("files", words, "See the buckets above. control writes 20 courses every 2 s once it can.")
     return ok("files", words)
 
 
@@ -105,8 +110,15 @@ def _brakes(figures: Figures) -> Finding:
     on = [one for one in figures.brakes if one.state != "free"]
     if not on:
         return ok("brakes", "No model is braked.")
-    worst = on[0]
-    until = (worst.closed_until - utc_now()).total_seconds() if worst.closed_until else 0.0
-    words = f"{worst.model} at {worst.endpoint} is {worst.state}: {worst.reason}, for {max(0.0, until):.0f} s more"
-    more = f" (and {len(on) - 1} others)." if len(on) > 1 else "."
-    return warning("brakes", words + more, "It opens by itself. See docs/operations.md, CoursewrightModelBraked.")
+    worst = max(on, key=lambda one: (one.state == "open", _blocked_for(one)))
+    left = _blocked_for(worst)
+    why = f"failed {worst.failures} times in a row" if worst.state == "open" else "is to be called less often"
+    until = f"nobody calls it for {left:.0f} s more" if left else "one call at a time tries whether it is back"
+    others = f" Braked too: {len(on) - 1} more." if len(on) > 1 else ""
+    mend = "Jobs wait, and go on by themselves once it answers. See docs/operations.md, CoursewrightModelBraked."
+    return warning("brakes", f"{worst.model} at {worst.endpoint} {why}; {until}.{others}", mend)
+
+
+def _blocked_for(brake: Brake) -> float:
+    """For how many seconds from now nobody calls the model."""
+    return max(0.0, (brake.closed_until - utc_now()).total_seconds()) if brake.closed_until else 0.0

@@ -49,11 +49,10 @@ imports = ("tasks.app", "tasks.cron")
 
 # The purge is looked at every ten minutes, so that it also happens where the clock is restarted within the hour.
 # Each tick has `expires`: after an outage the missed ones are dropped instead of all running at once. They have a
-# queue and a worker of their own, so that no model call stands before them. Half the reconciler's two seconds is what
-# its interval adds to the time until a killed worker's job goes on.
+# queue and a worker of their own, so that no model call stands before them.
 beat_schedule = {
     name: {"task": f"coursewright.cron.{name}", "schedule": every, "options": {"queue": "control", "expires": every}}
-    for name, every in {"dispatch": 1.0, "reconcile": 2.0, "publish": 1.0, "expire": 600.0}.items()
+    for name, every in {"dispatch": 1.0, "reconcile": 5.0, "publish": 1.0, "expire": 600.0}.items()
 }
 beat_scheduler = "celery.beat.Scheduler"  # in memory: the rows remember what was done, beat need not
 beat_max_loop_interval = 1.0

@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
-from bench.engine import running, until
+from bench.engine import fresh_home, running, until
 from schema.job import load_new_job
 from schema.settings import DEMO_ORGANIZATION_ID, read_settings
 from storage import embedded, organizations
@@ -110,10 +108,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cancels", type=int, default=20)
     given = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="coursewright-bench-"))
-    home.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        home = stack.enter_context(fresh_home())
         bench = Bench(home, stack.enter_context(ModelServer()))
         stack.enter_context(running(bench.servers))
         bench.prepare()

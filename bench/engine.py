@@ -37,6 +37,17 @@ ORGANIZATION = UUID(DEMO_ORGANIZATION_ID)
 
 
 @contextmanager
+def fresh_home() -> Iterator[Path]:
+    """A folder for the servers of one benchmark, which other users' processes can reach; gone in the end."""
+    home = Path(tempfile.mkdtemp(prefix="coursewright-bench-"))
+    home.chmod(0o755)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
 def running(specs: list[Spec]) -> Iterator[None]:
     """Start processes, wait until they are ready, and stop them in the end."""
     children = []
@@ -195,10 +206,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=["ours", "chain", "raw", "dbos"], help="measure one of them alone")
     given = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="coursewright-bench-"))
-    home.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        home = stack.enter_context(fresh_home())
         bench = Bench(home)
         stack.enter_context(running([bench.postgres, bench.valkey]))
         bench.prepare()

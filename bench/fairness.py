@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import shutil
 import statistics
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bench.engine import Bench, running, until
+from bench.engine import Bench, fresh_home, running, until
 
 
 @dataclass
@@ -136,10 +133,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--jobs", type=int, default=1000)
     given = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="coursewright-bench-"))
-    home.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        home = stack.enter_context(fresh_home())
         bench = Bench(home)
         stack.enter_context(running([bench.postgres, bench.valkey]))
         bench.prepare()

@@ -10,16 +10,13 @@ every job must wait again, at its first run and with no retry counted.
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import statistics
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from bench.cancel import ORGANIZATION, REQUEST, Bench
-from bench.engine import running, until
+from bench.engine import fresh_home, running, until
 from schema.job import load_new_job
 from storage.processes import start, stop
 from tests.fakes.model_server import ModelServer
@@ -56,10 +53,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--jobs", type=int, default=100)
     given = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="coursewright-bench-"))
-    home.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        home = stack.enter_context(fresh_home())
         bench = Bench(home, stack.enter_context(ModelServer()))
         bench.environment |= {name: str(10 * given.jobs) for name in ("DISPATCH_WINDOW", "ORG_MAX_ACTIVE_JOBS")}
         bench.environment["MODEL_CONCURRENCY"] = str(given.jobs)

@@ -64,7 +64,7 @@ def movement(deps: Deps) -> Iterator[Finding]:
 
 def _leases(figures: Figures, stale_after: float) -> Finding:
     leases = figures.leases
-    # Right after a process died its leases are silent, until the reconciler has looked: every two seconds.
+    # Right after a process died its leases are silent, until the reconciler has looked: every five seconds.
     if leases.oldest_heartbeat > stale_after + LONG_SECONDS:
         words = f"A lease has had no heartbeat for {leases.oldest_heartbeat:.0f} s, and nobody took its job up."
         return fault("leases", words, "Beat and control do that: see both above.")
@@ -102,7 +102,7 @@ def _files(figures: Figures) -> Finding:
     behind = f"{figures.documents_behind} courses and {figures.catalogs_behind} catalogs"
     words = f"Not in the store as they are for over a minute: {behind}."
     if figures.documents_behind > 100 or figures.catalogs_behind > 10:
-        return warning("files", words, "See the buckets above. control writes 20 courses every 2 s once it can.")
+        return warning("files", words, "See the buckets above. control writes 20 courses every 5 s once it can.")
     return ok("files", words)
 
 

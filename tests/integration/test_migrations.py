@@ -231,6 +231,20 @@ def fill(deps: Deps) -> None:
         retention.purge(deps.db, jobs_hours=1, events_hours=1)
     for statement in (
         "INSERT INTO model_brakes (endpoint, model, reason) VALUES ('https://models.example/v1', :org, 'busy')",
+        """INSERT INTO exams (id, organization_id, title, subject, grade_band, language, questions_hash)
+        VALUES (:org, :org, 'Civics', 'Civics', '8', 'en', 'a hash')""",
+        """INSERT INTO exam_questions (exam_id, question_id, organization_id, position, text, answers, tags)
+        VALUES (:org, 'q1', :org, 1, 'What is the supreme law of the land?', '{the Constitution}', '{}')""",
+        "INSERT INTO exam_topics (organization_id, questions_hash, made_by, topics) VALUES (:org, 'a hash', 'm', '[]')",
+        "INSERT INTO organization_settings (organization_id, chosen) VALUES (:org, '{}')",
+        """INSERT INTO webhooks (id, organization_id, url, events, secret)
+        VALUES (:org, :org, 'https://example.org/hook', '{job.completed}', 'a secret')""",
+        """INSERT INTO webhook_deliveries (id, organization_id, webhook_id, event, body)
+        VALUES (:org, :org, :org, 'job.completed', '{}')""",
+        """INSERT INTO mails (id, organization_id, event, job_id, seq, recipient, body)
+        VALUES (:org, :org, 'job.completed', :org, 1, 'teacher@example.org', '{}')""",
+        """INSERT INTO schedules (id, organization_id, name, cron, time_zone, request)
+        VALUES (:org, :org, 'Mondays', '0 6 * * 1', 'UTC', '{}')""",
     ):
         with deps.db.statement() as tx:
             tx.run(statement, {"org": ORG})

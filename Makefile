@@ -41,7 +41,12 @@ lint: setup ## ruff, mypy, import-linter
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: lint ## Lint, and every tier of tests; starts whatever it needs
+	@command -v chromium chromium-browser google-chrome > /dev/null || \
+	  echo "Chromium not found, so the pages are not tried in a browser. On Debian: apt-get install chromium"
 	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadscope
+
+browser: setup ## Only the pages, in a real Chromium; SCREENSHOTS=folder keeps what they look like
+	@COURSEWRIGHT_REQUIRE_BROWSER=1 COURSEWRIGHT_SCREENSHOTS=$(SCREENSHOTS) $(VENV)/bin/python -m pytest tests/browser
 
 chaos: setup ## Break everything for ten minutes under load, then check every promise; SEED= repeats a run
 	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
@@ -53,4 +58,4 @@ bench: setup ## The engine beside a raw Celery chain and DBOS
 clean: ## Remove .venv and everything that was run here
 	@rm -rf $(VENV) .coursewright .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo up lint test chaos bench clean
+.PHONY: help setup demo up lint test browser chaos bench clean

@@ -52,7 +52,10 @@ imports = ("tasks.app", "tasks.cron")
 # queue and a worker of their own, so that no model call stands before them.
 beat_schedule = {
     name: {"task": f"coursewright.cron.{name}", "schedule": every, "options": {"queue": "control", "expires": every}}
-    for name, every in {"dispatch": 1.0, "reconcile": 5.0, "publish": 1.0, "expire": 600.0}.items()
+    for name, every in {
+        **{"dispatch": 1.0, "reconcile": 5.0, "publish": 1.0, "expire": 600.0},
+        **{"notify": 1.0, "schedule": 1.0},
+    }.items()
 }
 beat_scheduler = "celery.beat.Scheduler"  # in memory: the rows remember what was done, beat need not
 beat_max_loop_interval = 1.0

@@ -37,7 +37,7 @@ def settle_key(item: dict[str, Any], course_id: str) -> None:
     """Options become texts, the answer key becomes ``correctIndex``."""
     for key in ("options", "distractors"):
         if isinstance(item.get(key), list):
-            item[key] = [_option_text(option) for option in item[key]]
+            item[key] = [option_text(option) for option in item[key]]
     if "options" not in item and isinstance(item.get("distractors"), list):
         _place(item, course_id)
     options = item.get("options")
@@ -45,7 +45,7 @@ def settle_key(item: dict[str, Any], course_id: str) -> None:
         return
     _settle_index(item, options)
     for key in ANSWER_KEYS:
-        index = _identify(item.get(key), options)
+        index = identify(item.get(key), options)
         if index is None:
             continue
         if "correctIndex" not in item:
@@ -56,7 +56,7 @@ def settle_key(item: dict[str, Any], course_id: str) -> None:
             del item[key]
 
 
-def _option_text(option: Any) -> Any:
+def option_text(option: Any) -> Any:
     """An option that is a number becomes its JSON text. What is neither text nor a finite number stays."""
     if isinstance(option, bool) or not isinstance(option, int | float):
         return tidy(option) if isinstance(option, str) else option
@@ -72,7 +72,7 @@ def _place(item: dict[str, Any], course_id: str) -> None:
     number = item.get("id")
     if len(keys) != 1 or isinstance(number, bool) or not isinstance(number, int) or "correctIndex" in item:
         return
-    given = [_option_text(item[keys[0]]), *item["distractors"]]
+    given = [option_text(item[keys[0]]), *item["distractors"]]
     if all(isinstance(option, str) for option in given):
         item["options"], item["correctIndex"] = placed_options(course_id, number, given[0], given[1:])
         del item[keys[0]], item["distractors"]
@@ -88,15 +88,15 @@ def _settle_index(item: dict[str, Any], options: list[str]) -> None:
         elif isinstance(given, int) and not isinstance(given, bool):
             index = given
         elif isinstance(given, str):
-            index = _identify(given, options, digits_are_places=True)
+            index = identify(given, options, digits_are_places=True)
         if index is not None and (key == "correctIndex" or item.get("correctIndex", index) == index):
             del item[key]
             item["correctIndex"] = index
 
 
-def _identify(given: Any, options: list[str], *, digits_are_places: bool = False) -> int | None:
+def identify(given: Any, options: list[str], *, digits_are_places: bool = False) -> int | None:
     """The one option that ``given`` names by its text or its letter; none when it names no option, or two."""
-    text = _option_text(given)
+    text = option_text(given)
     if not isinstance(text, str) or not text:
         return None
     same = [place for place, option in enumerate(options) if option == text]

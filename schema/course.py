@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schema.fields import Flag, Number, StrictSchema, Text, Whole
 
@@ -83,6 +83,26 @@ class Level(TypedDict):
     end: int
 
 
+class Lesson(TypedDict):
+    """What teaches the answers to some questions of an exam. ``content`` is Markdown without raw HTML: explanation,
+    example, key terms, and at its end the questions with their answers; ``objectives`` are sentences."""
+
+    id: str
+    title: str
+    content: str
+    objectives: list[str]
+    questionIds: list[str]
+
+
+class Topic(TypedDict):
+    """What some questions of an exam have in common. Each question belongs to one topic, and to one lesson of it."""
+
+    id: str
+    name: str
+    questionIds: list[str]
+    lessons: list[Lesson]
+
+
 class Provenance(TypedDict, total=False):
     """Where a course came from."""
 
@@ -114,7 +134,7 @@ class Course(TypedDict):
     levels: list[Level]
     items: list[Item]
     studyTexts: list[StudyText]
-    topics: list[dict[str, Any]]
+    topics: list[Topic]
     provenance: Provenance
 
 
@@ -208,7 +228,7 @@ class ProvenanceSchema(StrictSchema):
 
 
 class CourseSchema(StrictSchema):
-    """The whole document (public contract 4)."""
+    """The whole document (public contract 4). A course has items in levels, or topics with lessons, or both."""
 
     id = Text(required=True, validate=validate.Regexp(r"[A-Za-z0-9-]{1,64}\Z"))
     title = Text(required=True, validate=validate.Length(1, 120))
@@ -222,8 +242,18 @@ class CourseSchema(StrictSchema):
     contentVersion = Text(required=True)
     objectives = fields.List(fields.Nested(ObjectiveSchema), required=True)
     groups = fields.List(fields.Nested(GroupSchema), required=True, validate=validate.Length(min=1))
-    levels = fields.List(fields.Nested(LevelSchema), required=True, validate=validate.Length(min=1))
-    items = fields.List(fields.Nested(ItemSchema), required=True, validate=validate.Length(min=1))
+    levels = fields.List(fields.Nested(LevelSchema), required=True)
+    items = fields.List(fields.Nested(ItemSchema), required=True)
     studyTexts = fields.List(fields.Nested(StudyTextSchema), required=True)
     topics = fields.List(fields.Nested(TopicSchema), required=True)
     provenance = fields.Nested(ProvenanceSchema, required=True)
+
+    @validates_schema
+    def _is_filled(self, given: dict[str, Any], **_: Any) -> None:
+        """Lessons can stand for items; items never stand outside of levels."""
+        items, topics = given.get("items"), given.get("topics")
+        short = "Shorter than minimum length 1."
+        if items == [] and not topics:
+            raise ValidationError(short, "items")
+        if given.get("levels") == [] and (items or not topics):
+            raise ValidationError(short, "levels")

@@ -10,6 +10,7 @@ from marshmallow import Schema, fields
 
 from schema.clock import iso
 from schema.fields import Flag, StrictSchema, Text, Whole
+from schema.job import JobSchema
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,12 @@ class _Topic(StrictSchema):
     progress = fields.Float(required=True)
 
 
-class _TopicCompleted(_Topic):
+class _TopicProgress(_Topic):
     itemsGenerated = Whole()
     lessonsGenerated = Whole()
+
+
+class _TopicCompleted(_TopicProgress):
     duration = fields.Float(required=True)
 
 
@@ -111,7 +115,7 @@ EVENT_TYPES: dict[str, type[Schema]] = {
     "step_progress": _Step,
     "step_completed": _StepCompleted,
     "topic_started": _Topic,
-    "topic_progress": _Topic,
+    "topic_progress": _TopicProgress,
     "topic_completed": _TopicCompleted,
     "media_completed": _MediaCompleted,
     "media_failed": _MediaFailed,
@@ -121,6 +125,27 @@ EVENT_TYPES: dict[str, type[Schema]] = {
     "job_failed": _Failed,
     "job_cancelled": _Cancelled,
 }
+
+
+class _Unnumbered(StrictSchema):
+    type = Text(required=True)
+    jobId = fields.UUID(required=True)
+    timestamp = Text(required=True)
+
+
+class _Delta(_Unnumbered):
+    step = Text(required=True)
+    # As in the step's checkpoints: the group, study text or topic that is being written.
+    part = Text(required=True)
+    text = Text(required=True)
+
+
+class _Snapshot(_Unnumbered):
+    job = fields.Nested(JobSchema, required=True)
+
+
+#: What streams send besides: no facts, so neither numbered nor kept, and the whole of each is here.
+UNNUMBERED_TYPES: dict[str, type[Schema]] = {"content_delta": _Delta, "job_snapshot": _Snapshot}
 
 
 class EventSchema(Schema):

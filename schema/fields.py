@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from schema.errors import FieldError, Invalid
 
@@ -15,6 +15,10 @@ _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 _TURNING = "\u202a-\u202e\u2066-\u2069"
 _NOT_IN_LINES = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_TURNING}]")
 _NOT_IN_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNING}]")
+
+
+#: For a text that names a language.
+LANGUAGE_TAG = validate.Regexp(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", error="Use a language tag such as en or pt-BR.")
 
 
 def snake(name: str) -> str:

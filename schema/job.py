@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 from marshmallow import ValidationError, fields, validate, validates_schema
 from slugify import slugify
 
-from schema.fields import Flag, Line, Lines, StrictSchema, Text, Whole, load
+from schema.fields import LANGUAGE_TAG, Flag, Line, Lines, StrictSchema, Text, Whole, load
 
 Status = Literal["pending", "processing", "done", "failed", "cancelled", "stale", "dead_letter"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -32,11 +32,11 @@ RETRYABLE: frozenset[Status] = frozenset({"failed", "cancelled", "stale", "dead_
 #: Of an organization's jobs the lower number goes first: those a person asked for one by one, then those of a batch.
 SINGLE_PRIORITY, BATCH_PRIORITY = 5, 9
 
-JobType = Literal["course", "media"]
+JobType = Literal["course", "exam_course", "media"]
 #: The names older clients use.
 OLDER_JOB_TYPES = {"ai_course_generate": "course", "ai_media_generate": "media"}
 #: What ``POST /api/jobs`` takes. Media jobs are made by the course they belong to.
-REQUESTABLE: tuple[str, ...] = ("course",)
+REQUESTABLE: tuple[str, ...] = ("course", "exam_course")
 
 
 def sources_of(after: Status) -> tuple[Status, ...]:
@@ -69,12 +69,18 @@ def _not_blank(value: str) -> None:
 
 
 COURSE_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+#: How the id of a job, a batch or an exam is written (a UUID).
+AN_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+
+def _course_id() -> Text:
+    return Text(validate=validate.Regexp(COURSE_ID, error="Use 1 to 64 letters, digits and hyphens."))
 
 
 class CourseRequestSchema(StrictSchema):
     """The payload of a ``course`` job (limits from the public contract)."""
 
-    courseId = Text(validate=validate.Regexp(COURSE_ID, error="Use 1 to 64 letters, digits and hyphens."))
+    courseId = _course_id()
     subject = Line(required=True, validate=[validate.Length(max=200), _not_blank])
     title = Line(validate=[validate.Length(max=120), _not_blank])
     gradeBand = Line(required=True, validate=[validate.Length(max=50), _not_blank])
@@ -84,17 +90,29 @@ class CourseRequestSchema(StrictSchema):
     levelsCount = Whole(load_default=3, validate=validate.Range(1, 10))
     studyTextsCount = Whole(load_default=2, validate=validate.Range(1, 12))
     notes = Lines(load_default="", validate=validate.Length(max=5000))
-    language = Text(
-        load_default="en",
-        validate=validate.Regexp(
-            r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", error="Use a language tag such as en or pt-BR."
-        ),
-    )
+    # Where none is named, the organization's counts.
+    language = Text(validate=LANGUAGE_TAG)
     visibility = Text(load_default="org", validate=validate.OneOf(["private", "org", "public"]))
     tags = fields.List(
         Line(validate=[validate.Length(max=50), _not_blank]), load_default=list, validate=validate.Length(max=20)
     )
     generateStudyTextImages = Flag(load_default=False)
+
+
+class ExamCourseRequest(TypedDict, total=False):
+    """The payload of an ``exam_course`` job after loading; every key but ``courseId`` is present."""
+
+    examId: str
+    courseId: str
+    lessonsPerTopic: int
+
+
+class ExamCourseRequestSchema(StrictSchema):
+    """The payload of an ``exam_course`` job. What else the course needs, its exam says."""
+
+    examId = Text(required=True, validate=validate.Regexp(AN_ID, error="Not the id of an exam."))
+    courseId = _course_id()
+    lessonsPerTopic = Whole(load_default=3, validate=validate.Range(1, 10))
 
 
 # Whole words: a course on photosynthesis is no wish for photos, nor are picturesque villages.
@@ -126,25 +144,32 @@ class NewJobSchema(StrictSchema):
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job that was asked for, checked: its kind and its payload with every default filled in."""
+    """A job that was asked for, checked: its kind and its payload with every default filled in, but for the keys that
+    depend on the organization. Once those are there too, they are named in ``filled_in``."""
 
     job_type: JobType
     payload: dict[str, Any]
+    filled_in: frozenset[str] = frozenset()
 
 
 def load_new_job(given: Any, under: str = "") -> NewJob:
     """Check the body of ``POST /api/jobs``, or a part of another with its path. Raises ``Invalid`` naming every faulty
     field."""
     body = load(NewJobSchema(), given, under)
-    payload = load(CourseRequestSchema(), body["payload"], f"{under}.payload" if under else "payload")
+    path = f"{under}.payload" if under else "payload"
+    if OLDER_JOB_TYPES.get(body["jobType"], body["jobType"]) == "exam_course":
+        payload = load(ExamCourseRequestSchema(), body["payload"], path)
+        payload["examId"] = payload["examId"].lower()
+        return NewJob("exam_course", payload)
+    payload = load(CourseRequestSchema(), body["payload"], path)
     if wishes_pictures(payload["notes"]):
         payload["generateStudyTextImages"] = True
     return NewJob("course", payload)
 
 
-def course_slug(subject: str, code: str) -> str:
-    """An id for a new course: a slug of the subject and ``code``, at most 64 characters."""
-    stem = slugify(subject, max_length=64 - len(code) - 1, word_boundary=True, save_order=True) or "course"
+def course_slug(named: str, code: str) -> str:
+    """An id for a new course: a slug of its subject, or of its exam's title, and ``code``, at most 64 characters."""
+    stem = slugify(named, max_length=64 - len(code) - 1, word_boundary=True, save_order=True) or "course"
     return f"{stem}-{code}"
 
 
@@ -156,7 +181,7 @@ class CancelSchema(StrictSchema):
 
 def is_id(text: str) -> bool:
     """Whether ``text`` can be the id of a job or a batch (a UUID)."""
-    return re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text) is not None
+    return AN_ID.match(text) is not None
 
 
 class UsageSchema(StrictSchema):

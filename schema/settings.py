@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from schema.errors import SettingsError
+from schema.mail import MailSettings, read_mail_settings
+from schema.targets import NOWHERE_PRIVATE, PrivateTargets, read_private_targets
 
 DEMO_ORGANIZATION_ID = "00000000-0000-4000-8000-000000000001"
 
@@ -78,6 +80,16 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True)
+class NoticeSettings:
+    """How people and programs are told of a job's end. ``public_url`` is where links lead, without a slash at its end;
+    none: there are no links in mails, and those in webhooks are paths."""
+
+    private_targets: PrivateTargets = NOWHERE_PRIVATE
+    mail: MailSettings | None = None
+    public_url: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     home: Path
     database_url: str
@@ -95,9 +107,11 @@ class Settings:
     worker_concurrency: int
     media_concurrency: int
     web_concurrency: int
+    streams_per_process: int
     log_level: str
     sentry_dsn: str | None = field(repr=False)
     otel_endpoint: str | None = field(repr=False)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
 
     def __repr__(self) -> str:
         """Settings hold secrets, so their text never shows a value."""
@@ -223,11 +237,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         worker_concurrency=read.whole("WORKER_CONCURRENCY", 16, 1, 1000),
         media_concurrency=read.whole("MEDIA_CONCURRENCY", 2, 1, 100),
         web_concurrency=read.whole("WEB_CONCURRENCY", 2, 1, 64),
+        streams_per_process=read.whole("STREAMS_PER_PROCESS", 5000, 1, 100_000),
         log_level=read.text("LOG_LEVEL", "INFO").upper(),
         sentry_dsn=read.shaped("SENTRY_DSN", r"https?://[^/?#]", "the address your Sentry project shows as its DSN"),
         otel_endpoint=read.shaped(
             "OTEL_EXPORTER_OTLP_ENDPOINT", r"https?://[^/?#]", "a URL like http://127.0.0.1:4318"
         ),
+        notices=_read_notices(read),
     )
     if settings.jobs.stale_after_seconds <= 2 * settings.jobs.heartbeat_seconds:
         read.faults.append(
@@ -238,6 +254,33 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if read.faults:
         raise SettingsError(" ".join(read.faults), details={"faults": read.faults})
     return settings
+
+
+def _read_notices(read: _Reader) -> NoticeSettings:
+    named, targets = read.optional("WEBHOOK_PRIVATE_TARGETS"), NOWHERE_PRIVATE
+    try:
+        targets = read_private_targets(named) if named else targets
+    except ValueError:
+        read.faults.append(
+            "WEBHOOK_PRIVATE_TARGETS is malformed. It needs hosts, addresses or networks with commas between, or allow."
+        )
+    public_url = read.shaped("PUBLIC_URL", r"https?://[^/?#\s]+[^?#\s]*\Z", "a URL like https://courses.example.org")
+    return NoticeSettings(targets, _read_mail(read), public_url.rstrip("/") if public_url else None)
+
+
+def _read_mail(read: _Reader) -> MailSettings | None:
+    url, sender = read.optional("SMTP_URL"), read.optional("MAIL_FROM")
+    if url is None and sender is None:
+        return None
+    if url is None or sender is None:
+        missing, given = ("SMTP_URL", "MAIL_FROM") if url is None else ("MAIL_FROM", "SMTP_URL")
+        read.faults.append(f"{missing} is not set, but {given} is. Set both to send mails, or neither.")
+        return None
+    try:
+        return read_mail_settings(url, sender)
+    except ValueError as error:
+        read.faults.append(str(error))
+        return None
 
 
 @cache

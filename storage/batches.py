@@ -58,19 +58,20 @@ def _insert_missing(tx: Transaction, batch_id: UUID, rows: Sequence[NewRow], cre
         f"""WITH asked AS MATERIALIZED (
           SELECT *, (SELECT clock_timestamp()) + make_interval(secs => (n - :total) * 0.000001) AS moment
           FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS asked (n int, id uuid, job_type text, queue text,
-            target text, course_id text, first_step text, total_steps int, max_retries int, hash text, payload jsonb)
+            target text, course_id text, exam_id text, first_step text, total_steps int, max_retries int,
+            hash text, payload jsonb, step_shares double precision[])
         ), held AS (
-          INSERT INTO jobs (id, organization_id, job_type, status, queue, priority, target, course_id, batch_id,
-            current_step, total_steps, max_retries, created_by, request_hash, base_revision,
-            due_at, created_at, last_seq, progress_message)
-          SELECT id, :org, job_type, 'pending', queue, :priority, target, course_id, :batch,
+          INSERT INTO jobs (id, organization_id, job_type, status, queue, priority, target, course_id, exam_id,
+            batch_id, current_step, total_steps, max_retries, created_by, request_hash, base_revision,
+            step_shares, due_at, created_at, last_seq, progress_message)
+          SELECT id, :org, job_type, 'pending', queue, :priority, target, course_id, exam_id, :batch,
             first_step, total_steps, max_retries, :created_by, hash,
             (SELECT max(revision) FROM documents d
              WHERE d.organization_id = :org AND d.kind = 'course' AND d.document_id = asked.course_id),
-            moment, moment, :told, 'Waiting for a worker'
+            step_shares, moment, moment, :told, 'Waiting for a worker'
           FROM asked ORDER BY target
           ON CONFLICT DO NOTHING
-          RETURNING id, organization_id, last_seq
+          RETURNING id, organization_id, last_seq, progress
         ), kept AS (
           INSERT INTO job_payloads (job_id, organization_id, payload)
           SELECT id, organization_id, payload FROM held JOIN asked USING (id)
@@ -97,10 +98,12 @@ def _as_asked(number: int, row: NewRow) -> dict[str, Any]:
         "queue": row.queue,
         "target": row.target,
         "course_id": row.course_id,
+        "exam_id": row.exam_id,
         "first_step": row.first_step,
         "total_steps": row.total_steps,
         "max_retries": row.max_retries,
         "hash": row.request_hash,
+        "step_shares": None if row.step_shares is None else list(row.step_shares),
         "payload": dict(row.payload),
     }
 

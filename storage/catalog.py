@@ -7,7 +7,9 @@ to see everything before it. A sequence could not promise that: numbers taken fr
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -56,8 +58,9 @@ _REVISED_AT = """SELECT created_at FROM document_revisions
 WHERE organization_id = :org AND kind = 'course' AND document_id = :id AND revision = :revision"""
 
 
-def list_course(tx: Transaction, listing: Listing) -> int:
-    """Put a course's revision into its organization's catalog, and into the public one when it is public.
+def list_course(tx: Transaction, listing: Listing, changed: Callable[[UUID], None] = lambda _catalog_id: None) -> int:
+    """Put a course's revision into its organization's catalog, and into the public one when it is public. ``changed``
+    is called with the id of each catalog that gets a version; once it has committed, whoever follows it should know.
 
     The document (or its job) must be locked. Listing the same revision again changes nothing. Returns the version
     of the organization's catalog that shows it."""
@@ -81,7 +84,9 @@ def list_course(tx: Transaction, listing: Listing) -> int:
         public_action = "deleted" if not is_public else "updated" if was_public else "added"
         public_entry = entry_of(course, public_path, at) if is_public else None
         _bump(tx, PUBLIC, org, course["id"], public_action, public_entry)
+        changed(PUBLIC)
     version = _bump(tx, org, org, course["id"], "updated" if before else "added", entry)
+    changed(org)
     tx.run(
         "UPDATE course_metadata SET catalog_version = :version WHERE organization_id = :org AND course_id = :id",
         {"version": version, "org": org, "id": course["id"]},
@@ -171,11 +176,19 @@ def version(db: Database, catalog_id: UUID) -> int:
 
 def changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> dict[str, Any]:
     """What changed after version ``since``, oldest first; ``reset`` when that can't be told from there."""
+    shown = timed_changes(db, catalog_id, since, limit)
+    for change in shown.get("changes", ()):
+        del change["at"]
+    return shown
+
+
+def timed_changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> dict[str, Any]:
+    """The same, and of each change also ``at``, when it was made."""
     with db.statement() as tx:
         row = tx.run(
             """SELECT c.version, (SELECT min(version) FROM catalog_updates WHERE catalog_id = c.id) AS oldest,
               (SELECT jsonb_agg(jsonb_build_object('version', u.version, 'action', u.action, 'courseId', u.course_id,
-                'entry', u.entry) ORDER BY u.version)
+                'entry', u.entry, 'at', u.created_at) ORDER BY u.version)
                FROM (SELECT * FROM catalog_updates WHERE catalog_id = c.id AND version > :since
                      ORDER BY version LIMIT :limit) u) AS changes
             FROM catalogs c WHERE c.id = :id""",
@@ -184,7 +197,7 @@ def changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> di
     gone = since < row.version and (row.oldest is None or since + 1 < row.oldest)
     if since > row.version or gone:
         return {"version": row.version, "reset": True}
-    found = row.changes or []
+    found = [{**change, "at": iso(datetime.fromisoformat(change["at"]))} for change in row.changes or []]
     shown: dict[str, Any] = {"version": row.version, "changes": found}
     if found and found[-1]["version"] < row.version:
         shown["more"] = True

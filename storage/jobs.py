@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,8 @@ from storage.statuses import IS_ACTIVE
 @dataclass(frozen=True)
 class NewRow:
     """A job to be made. ``target`` is what only one active job may work on; ``request_hash`` is over kind and body;
-    ``rationed`` jobs count for what a person may ask for in an hour. A child job has its parent's ``priority``."""
+    ``rationed`` jobs count for what a person may ask for in an hour. A child job has its parent's ``priority``.
+    ``step_shares``: how much of its way each step is, in percent; none for the built-in shares."""
 
     job_id: UUID
     organization_id: UUID
@@ -35,11 +36,13 @@ class NewRow:
     created_by: str | None
     target: str | None = None
     course_id: str | None = None
+    exam_id: str | None = None
     parent_job_id: UUID | None = None
     batch_id: UUID | None = None
     request_hash: str | None = None
     priority: int = SINGLE_PRIORITY
     rationed: bool = False
+    step_shares: Sequence[float] | None = None
 
 
 def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
@@ -50,16 +53,16 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
           SELECT max(revision) AS revision FROM documents
           WHERE organization_id = :org AND kind = 'course' AND document_id = :course_id
         ), held AS (
-          INSERT INTO jobs (id, organization_id, job_type, status, queue, target, course_id, parent_job_id, batch_id,
-            current_step, total_steps, max_retries, created_by, request_hash, base_revision,
-            priority, rationed, due_at, last_seq, progress_message)
-          SELECT :id, :org, :job_type, 'pending', :queue, :target, :course_id, :parent, :batch,
+          INSERT INTO jobs (id, organization_id, job_type, status, queue, target, course_id, exam_id, parent_job_id,
+            batch_id, current_step, total_steps, max_retries, created_by, request_hash, base_revision,
+            priority, rationed, step_shares, due_at, last_seq, progress_message)
+          SELECT :id, :org, :job_type, 'pending', :queue, :target, :course_id, :exam_id, :parent, :batch,
             :first_step, :total_steps, :max_retries, :created_by, :hash, base.revision,
             COALESCE((SELECT parent.priority FROM jobs AS parent WHERE parent.id = :parent), :priority), :rationed,
-            clock_timestamp(), :told, 'Waiting for a worker'
+            CAST(:step_shares AS double precision[]), clock_timestamp(), :told, 'Waiting for a worker'
           FROM base
           ON CONFLICT DO NOTHING
-          RETURNING id, organization_id, last_seq
+          RETURNING id, organization_id, last_seq, progress
         ), asked AS (
           INSERT INTO job_payloads (job_id, organization_id, payload)
           SELECT id, organization_id, CAST(:payload AS jsonb) FROM held
@@ -72,6 +75,7 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
             "queue": new.queue,
             "target": new.target,
             "course_id": new.course_id,
+            "exam_id": new.exam_id,
             "parent": new.parent_job_id,
             "batch": new.batch_id,
             "first_step": new.first_step,
@@ -81,6 +85,7 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
             "hash": new.request_hash,
             "priority": new.priority,
             "rationed": new.rationed,
+            "step_shares": None if new.step_shares is None else list(new.step_shares),
             "payload": json.dumps(dict(new.payload)),
             **told([created]),
         },
@@ -135,9 +140,21 @@ def active_on(tx: Transaction, organization_id: UUID, target: str | None) -> Riv
     return Rival(row.id, row.status, row.request_hash) if row else None
 
 
+def active_on_course(tx: Transaction, new: NewRow) -> UUID | None:
+    """The active job that makes the same course for another target: a course may be named by a request for itself, and
+    by one for an exam."""
+    found: UUID | None = tx.run(
+        f"""SELECT id FROM jobs WHERE organization_id = :org AND course_id = :course AND target <> :target
+          AND job_type <> 'media' AND {IS_ACTIVE} LIMIT 1""",
+        {"org": new.organization_id, "course": new.course_id, "target": new.target},
+    ).scalar_one_or_none()
+    return found
+
+
 # --- reading --------------------------------------------------------------------------------------------------
 
 _SHOWN = """SELECT j.*, COALESCE(p.payload, '{}') AS payload, l.heartbeat_at,
+  EXTRACT(epoch FROM clock_timestamp() - j.working_since)::float AS elapsed,
   u.calls, u.input_tokens, u.output_tokens, u.cost_usd
 FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id LEFT JOIN job_leases l ON l.job_id = j.id
 LEFT JOIN LATERAL (
@@ -147,8 +164,17 @@ LEFT JOIN LATERAL (
 ) u ON true"""
 
 
-def as_shown(row: Any) -> dict[str, Any]:
-    """A job as the API shows it (public contract 2.2)."""
+#: How many seconds a job of a type has left that has been at a step for so many; none when nobody can tell.
+SecondsLeft = Callable[[str, str, float], float | None]
+
+
+def _nobody_knows(_job_type: str, _step: str, _elapsed: float) -> None:
+    return None
+
+
+def as_shown(row: Any, seconds_left: SecondsLeft = _nobody_knows) -> dict[str, Any]:
+    """A job as the API shows it (public contract 2.2). A job that waits has all of its present step before it."""
+    at_work = row.status in ("pending", "processing")
     return {
         "jobId": str(row.id),
         "jobType": row.job_type,
@@ -168,7 +194,7 @@ def as_shown(row: Any) -> dict[str, Any]:
         "totalTopics": row.total_topics,
         "progress": round(row.progress, 1),
         "progressMessage": row.progress_message,
-        "estimatedSecondsLeft": None,
+        "estimatedSecondsLeft": seconds_left(row.job_type, row.current_step, row.elapsed or 0.0) if at_work else None,
         "retryCount": row.retry_count,
         "maxRetries": row.max_retries,
         "nextRunAt": iso(row.due_at) if row.status == "pending" else None,
@@ -197,17 +223,32 @@ def usage_as_shown(row: Any) -> dict[str, Any]:
     }
 
 
-def read(db: Database, organization_id: UUID, job_id: UUID) -> dict[str, Any] | None:
+def read(
+    db: Database, organization_id: UUID, job_id: UUID, seconds_left: SecondsLeft = _nobody_knows
+) -> dict[str, Any] | None:
     """One job of the organization as shown; none when it has no such job."""
+    found = read_numbered(db, organization_id, job_id, seconds_left)
+    return found[0] if found else None
+
+
+def read_numbered(
+    db: Database, organization_id: UUID, job_id: UUID, seconds_left: SecondsLeft = _nobody_knows
+) -> tuple[dict[str, Any], int] | None:
+    """The same with the ``seq`` of the last event that shows in it: who has the job like this has seen all up to it."""
     with db.statement() as tx:
         row = tx.run(
             f"{_SHOWN} WHERE j.id = :job AND j.organization_id = :org", {"job": job_id, "org": organization_id}
         ).one_or_none()
-    return as_shown(row) if row else None
+    return (as_shown(row, seconds_left), row.last_seq) if row else None
 
 
 def newest(
-    db: Database, organization_id: UUID, filters: Mapping[str, str], before: tuple[datetime, UUID] | None, limit: int
+    db: Database,
+    organization_id: UUID,
+    filters: Mapping[str, str],
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+    seconds_left: SecondsLeft = _nobody_knows,
 ) -> list[dict[str, Any]]:
     """Jobs of the organization, newest first, those made before the given one. ``filters`` are column names."""
     where = ["j.organization_id = :org", "j.purged_at IS NULL"]
@@ -223,4 +264,4 @@ def newest(
         rows = tx.run(
             f"{_SHOWN} WHERE {' AND '.join(where)} ORDER BY j.created_at DESC, j.id DESC LIMIT :limit", values
         ).all()
-    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+    return [{**as_shown(row, seconds_left), "_position": (row.created_at, row.id)} for row in rows]

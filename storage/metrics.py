@@ -58,6 +58,21 @@ STATEMENTS = {
           updated_at) < clock_timestamp() - make_interval(secs => :behind)) AS catalogs,
         (SELECT count(*) FROM documents WHERE stored_revision < revision
           AND updated_at < (SELECT clock_timestamp() - make_interval(secs => :behind))) AS documents""",
+    # An attempt moves ``due_at`` on, so what is overdue is what nobody tries.
+    "notices": """SELECT kind, count(*) FILTER (WHERE due_at IS NOT NULL) AS pending,
+        GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS overdue
+      FROM (SELECT 'webhook' AS kind, due_at FROM webhook_deliveries WHERE due_at IS NOT NULL
+        UNION ALL SELECT 'mail', due_at FROM mails WHERE due_at IS NOT NULL) AS waiting GROUP BY 1""",
+    "told": """SELECT kind, outcome, count(*) AS n FROM (
+        SELECT 'webhook' AS kind, status AS outcome FROM webhook_deliveries
+        WHERE attempted_at > (SELECT clock_timestamp() - interval '5 minutes')
+        UNION ALL SELECT 'mail', CASE status WHEN 'sent' THEN 'delivered' ELSE status END FROM mails
+        WHERE attempted_at > (SELECT clock_timestamp() - interval '5 minutes')) AS tried GROUP BY 1, 2""",
+    "schedules": """SELECT outcome, count(*) FILTER (WHERE last_due_at > clock_timestamp() - interval '5 minutes') AS n,
+        GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS overdue
+      FROM (SELECT last_due_at, due_at, CASE WHEN last_error IS NULL THEN 'started'
+        WHEN last_error->>'code' = 'schedule_missed' THEN 'skipped' ELSE 'refused' END AS outcome
+        FROM schedules) AS told GROUP BY 1""",
     "connections": """SELECT current_setting('max_connections')::int AS most, sum(numbackends) AS used
       FROM pg_stat_database""",
 }
@@ -96,10 +111,21 @@ class Use:
 
 
 @dataclass(frozen=True)
+class Notices:
+    """What is to be told to webhooks, or by mail: how much is ``pending``, and for how many seconds the oldest has been
+    due without being tried."""
+
+    pending: int
+    overdue: float
+
+
+@dataclass(frozen=True)
 class Figures:
     """One reading. ``living`` and ``ended`` (in five minutes) by status and kind, ``moved`` by step as checkpoints in
     the last minute and in five, ``calls`` that ended by model and outcome since midnight UTC, those ``in_flight`` by
-    model, ``catalogs_behind`` and ``documents_behind`` for longer than a minute."""
+    model, ``catalogs_behind`` and ``documents_behind`` for longer than a minute, ``notices`` by kind, what was ``told``
+    in five minutes by kind and outcome, ``schedules`` whose time came in five minutes by outcome, and for how many
+    seconds the oldest has been due."""
 
     living: dict[tuple[str, str], int]
     retries: int
@@ -113,6 +139,10 @@ class Figures:
     corrections: dict[str, int]
     catalogs_behind: int
     documents_behind: int
+    notices: dict[str, Notices]
+    told: dict[tuple[str, str], int]
+    schedules: dict[str, int]
+    schedules_overdue: float
     connections: int
     connections_limit: int
 
@@ -137,6 +167,10 @@ def read(db: Database, *, stale_after_seconds: float) -> Figures:
         corrections={row.kind: row.count for row in found["corrections"]},
         catalogs_behind=behind.catalogs,
         documents_behind=behind.documents,
+        notices={row.kind: Notices(row.pending, row.overdue) for row in found["notices"]},
+        told={(row.kind, row.outcome): row.n for row in found["told"]},
+        schedules={row.outcome: row.n for row in found["schedules"]},
+        schedules_overdue=max((row.overdue or 0.0 for row in found["schedules"]), default=0.0),
         connections=int(connections.used),
         connections_limit=connections.most,
     )

@@ -43,6 +43,7 @@ class Standing:
     retry_count: int
     max_retries: int
     target: str | None
+    step_shares: Sequence[float] | None = None
 
 
 def lock(tx: Transaction, job_id: UUID, organization_id: UUID | None = None) -> Standing | None:
@@ -71,6 +72,7 @@ def lock(tx: Transaction, job_id: UUID, organization_id: UUID | None = None) -> 
         retry_count=row.retry_count,
         max_retries=row.max_retries,
         target=row.target,
+        step_shares=row.step_shares,
     )
 
 
@@ -241,6 +243,18 @@ def finished_steps(tx: Transaction, job_id: UUID) -> set[str]:
     """The steps that have a whole checkpoint."""
     rows = tx.run("SELECT step FROM job_steps WHERE job_id = :job AND part = ''", {"job": job_id}).all()
     return {row.step for row in rows}
+
+
+def kept_of(tx: Transaction, job_id: UUID, step: str) -> float:
+    """How much of an unfinished step is kept, 0 to 1: its finished parts, of as many as its last event of a topic told.
+    0 when it has no parts, or nobody knows any more how many there are."""
+    row = tx.run(
+        """SELECT count(*) AS parts, (SELECT (body->>'totalTopics')::int FROM job_events
+            WHERE job_id = :job AND type IN ('topic_started', 'topic_completed') ORDER BY seq DESC LIMIT 1) AS total
+          FROM job_steps WHERE job_id = :job AND step = :step AND part <> '' AND part NOT LIKE 'answered:%'""",
+        {"job": job_id, "step": step},
+    ).one()
+    return min(1.0, row.parts / row.total) if row.total else 0.0
 
 
 def drop_checkpoints(tx: Transaction, job_id: UUID, steps: Sequence[str], parts: Sequence[str] | None = None) -> None:

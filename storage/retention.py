@@ -17,6 +17,10 @@ from storage.daily import ENDED_AT, folded, of_calls, of_jobs, of_steps
 from storage.db import Database
 
 TOMBSTONE_HOURS = 90 * 24
+#: How long it can be seen what was told to webhooks and by mail.
+NOTICE_HOURS = 30 * 24
+#: How long topics that were found in questions are kept for other exams without being of use.
+TOPICS_HOURS = 180 * 24
 #: Who makes a batch makes its jobs in the same moment; a day is far beyond that.
 _BATCH_HOURS = 24
 _BATCH = 500
@@ -81,6 +85,20 @@ _BATCHES = f"""WITH old AS (SELECT id FROM batches WHERE created_at < {_AGO}
 SELECT count(*) FROM old"""
 
 
+def _old_notices(table: str) -> str:
+    """Deletes what was delivered or given up long ago; and what waits since then for a webhook that is paused."""
+    return f"""WITH old AS (SELECT id FROM {table} WHERE created_at < {_AGO} AND due_at IS NULL
+      LIMIT :batch FOR UPDATE SKIP LOCKED)
+    , gone AS (DELETE FROM {table} n USING old WHERE n.id = old.id)
+    SELECT count(*) FROM old"""
+
+
+_DELIVERIES, _MAILS = _old_notices("webhook_deliveries"), _old_notices("mails")
+
+_TOPICS = f"""WITH gone AS (DELETE FROM exam_topics WHERE ctid IN (
+  SELECT ctid FROM exam_topics WHERE used_at < {_AGO} LIMIT :batch FOR UPDATE SKIP LOCKED) RETURNING 1)
+SELECT count(*) FROM gone"""
+
 #: The end, and among equal ones the id, of the job up to which events are gone. Only this process knows it: after a
 #: restart all kept jobs are looked at once. What is told about one later stays as long as the job itself.
 _events_gone: WeakKeyDictionary[Database, tuple[str, UUID]] = WeakKeyDictionary()
@@ -95,13 +113,16 @@ def purge(
 ) -> dict[str, int]:
     """Purge what is past its time, batch by batch of each kind in turn, until nothing is left or ``go_on`` says no.
     Returns how many jobs lost their events, were purged and were forgotten, how many calls of no kept job were folded,
-    and how many batches without jobs were removed."""
+    how many batches without jobs were removed, and how many deliveries, mails and sets of topics."""
     waiting: dict[str, _Batch] = {
         "events": partial(_purge_events, db, events_hours),
         "jobs": partial(_purge_some, db, _JOBS, jobs_hours, _BATCH),
         "calls": partial(_purge_some, db, _LOOSE_CALLS, jobs_hours, _CALLS),
         "tombstones": partial(_purge_some, db, _TOMBSTONES, TOMBSTONE_HOURS, _BATCH),
         "batches": partial(_purge_some, db, _BATCHES, _BATCH_HOURS, _BATCH),
+        "deliveries": partial(_purge_some, db, _DELIVERIES, NOTICE_HOURS, _BATCH),
+        "mails": partial(_purge_some, db, _MAILS, NOTICE_HOURS, _BATCH),
+        "topics": partial(_purge_some, db, _TOPICS, TOPICS_HOURS, _BATCH),
     }
     purged = dict.fromkeys(waiting, 0)
     while waiting:

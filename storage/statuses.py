@@ -14,3 +14,5 @@ def is_one_of(statuses: Collection[Status]) -> str:
 
 #: Not ended yet: such a job owns its target, and its parent waits for it.
 IS_ACTIVE = is_one_of(ACTIVE)
+#: Nothing more can come of it: it ended, and no picture is waited for.
+IS_OVER = f"(NOT {IS_ACTIVE} AND media_pending = 0)"

@@ -18,6 +18,7 @@ from schema.events import Event
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
 from storage.leases import FENCE, RESTS, WORKS_ON, Lease
+from storage.notices import noticed, noticing
 
 #: The shape of checkpoints. A worker that meets another number hands the job back instead of guessing.
 CHECKPOINT_FORMAT = 1
@@ -39,6 +40,9 @@ class Claimed:
     max_retries: int
     checkpoints: dict[tuple[str, str], Any]
     formats: frozenset[int]
+    #: How far the whole job is, 0 to 100, and how much of its way each step is (none: the built-in shares).
+    progress: float = 0.0
+    step_shares: Sequence[float] | None = None
 
 
 def claim(
@@ -102,6 +106,8 @@ def claim(
         max_retries=row.max_retries,
         checkpoints={(name, part): result for name, part, _, result in kept},
         formats=frozenset(form for _, _, form, _ in kept),
+        progress=row.progress,
+        step_shares=row.step_shares,
     )
 
 
@@ -148,14 +154,14 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
         f"""WITH held AS (
           UPDATE jobs SET {where}, current_step = COALESCE(:next_step, current_step), current_step_index = :next_index,
             current_topic = NULL, current_topic_index = NULL, total_topics = NULL,
-            progress = :progress, progress_message = :message, result_path = COALESCE(:result_path, result_path),
-            media_pending = media_pending + :media_pending,
+            progress = GREATEST(progress, :progress), progress_message = :message,
+            result_path = COALESCE(:result_path, result_path), media_pending = media_pending + :media_pending,
             last_seq = last_seq + :told, updated_at = clock_timestamp()
           WHERE {FENCE} RETURNING *
         ), kept AS (
           INSERT INTO job_steps (job_id, step, part, organization_id, format, run, result, seconds)
           SELECT id, :step, '', organization_id, :format, run, CAST(:result AS jsonb), :seconds FROM held
-        ), lease AS ({lease_write}), {TOLD}
+        ), lease AS ({lease_write}), {TOLD} {noticed(ending.events)}
         SELECT lease_token FROM held""",
         {
             **lease.fence(),
@@ -171,6 +177,7 @@ def finish(tx: Transaction, lease: Lease, ending: Ending) -> Lease | None:
             "result_path": ending.result_path,
             "media_pending": ending.media_pending,
             **told(ending.events),
+            **noticing(ending.events),
         },
     ).one_or_none()
     if row is None:

@@ -21,17 +21,17 @@ from storage.processes import end_with_parent
 from storage.queue import Sending
 from tasks import logs, tracing
 from tasks.deps import wire
-from tasks.pipeline import PIPELINES
+from tasks.pipeline import PIPELINES, task_name
 from tasks.step import JobFailed, deliver
 
 app = Celery("coursewright")
 app.config_from_object("celeryconfig")
 
 
-def _register(name: str) -> Task:
-    @app.task(bind=True, name=f"coursewright.{name}", throws=(JobFailed,))  # type: ignore[untyped-decorator]
+def _register(job_type: str, name: str) -> Task:
+    @app.task(bind=True, name=task_name(job_type, name), throws=(JobFailed,))  # type: ignore[untyped-decorator]
     def step_task(self: Task, job_id: str, run: int) -> str:
-        delivery = deliver(wire(), UUID(job_id), run, name)
+        delivery = deliver(wire(), UUID(job_id), run, name, job_type=job_type)
         if delivery.pass_on:
             # The last link is the next one; steps this delivery did itself are dropped from there.
             for _ in range(delivery.steps_done - 1):
@@ -45,7 +45,11 @@ def _register(name: str) -> Task:
     return step_task
 
 
-STEP_TASKS: dict[str, Any] = {step.name: _register(step.name) for kind in PIPELINES.values() for step in kind.steps}
+STEP_TASKS: dict[tuple[str, str], Any] = {
+    (kind.job_type, step.name): _register(kind.job_type, step.name)
+    for kind in PIPELINES.values()
+    for step in kind.steps
+}
 
 
 def send(sending: Sending) -> None:
@@ -54,7 +58,10 @@ def send(sending: Sending) -> None:
     remaining = pipeline.steps[pipeline.index(sending.step) :]
     # The job keeps its line for all its steps: what a small organization has begun overtakes as its first step did.
     options = {"queue": pipeline.queue, "priority": sending.line}
-    links = [STEP_TASKS[step.name].si(str(sending.job_id), sending.run).set(**options) for step in remaining]
+    links = [
+        STEP_TASKS[sending.job_type, step.name].si(str(sending.job_id), sending.run).set(**options)
+        for step in remaining
+    ]
     with tracing.own_trace():
         chain(*links).apply_async(retry=False)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 from uuid import UUID
 
 import structlog
@@ -14,7 +13,7 @@ import structlog
 from schema.clock import new_id, short_code
 from schema.errors import Conflict, FieldError, Invalid, ModelNotConfigured, NotFound
 from schema.events import Event
-from schema.job import BATCH_PRIORITY, CourseRequest, NewJob, course_slug
+from schema.job import BATCH_PRIORITY, NewJob, course_slug
 from storage import batches, jobs
 from storage.batches import Taken
 from storage.jobs import NewRow
@@ -22,7 +21,7 @@ from tasks import nudge
 from tasks.commands import Asker, cancel_job, check_key, row_for
 from tasks.deps import Deps
 from tasks.estimates import estimated_seconds
-from tasks.strategies import choose
+from tasks.requests import check_model, completed, exam_titles, named_after, target_field, unknown_exam
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +39,16 @@ class StartedBatch:
 def start_batch(deps: Deps, asker: Asker, asked: Sequence[NewJob], idempotency_key: str | None = None) -> StartedBatch:
     """Accept many requests for work, all or none: batch, jobs and their first events commit together.
 
-    Raises ``Invalid`` naming every job that nobody can serve or that wants another one's course, and ``Conflict``
-    (``active_job_exists`` naming each; ``idempotency_conflict``)."""
-    rows = _rows(deps, asker, asked)
-    faults = _faults(deps, asked, rows)  # they take their time, so not within the transaction
+    Raises ``Invalid`` naming every job that nobody can serve or that wants another one's course or exam, and
+    ``Conflict`` (``active_job_exists`` naming each; ``idempotency_conflict``)."""
+    asked = completed(deps.db, asker.organization_id, asked)
+    titles = exam_titles(deps.db, asker.organization_id, asked)
+    rows = _rows(deps, asker, asked, titles)
+    faults = _faults(deps, asked, rows, titles)  # they take their time, so not within the transaction
     prints = [row.request_hash for row in rows]
     whole = hashlib.sha256(json.dumps(["batch", prints]).encode()).hexdigest()
-    expected = estimated_seconds(deps, asker.organization_id, "course")
+    kinds = {new.job_type for new in asked}
+    expected = estimated_seconds(deps, asker.organization_id, kinds.pop()) if len(kinds) == 1 else None
     batch_id = new_id()
     with deps.db.transaction() as tx:
         if idempotency_key is not None:
@@ -58,29 +60,29 @@ def start_batch(deps: Deps, asker: Asker, asked: Sequence[NewJob], idempotency_k
             raise Invalid(faults)
         taken = batches.insert(tx, batch_id, rows, Event("job_created", {"estimatedDuration": expected}))
         if taken:
-            raise _conflict(rows, taken)
+            raise _conflict(asked, rows, taken)
         tx.after_commit(lambda: nudge.dispatch_soon(deps))
         tx.after_commit(lambda: log.info("batch_accepted", batch=str(batch_id), jobs=len(rows)))
     return StartedBatch(batch_id, [row.job_id for row in rows], fresh=True)
 
 
-def _rows(deps: Deps, asker: Asker, asked: Sequence[NewJob]) -> list[NewRow]:
+def _rows(deps: Deps, asker: Asker, asked: Sequence[NewJob], titles: Mapping[str, str]) -> list[NewRow]:
     """The jobs to be made. A course without a name gets one that no other of the batch has."""
     named = {new.payload["courseId"] for new in asked if "courseId" in new.payload}
     rows = []
     for new in asked:
         course_id = new.payload.get("courseId")
         while course_id is None or ("courseId" not in new.payload and course_id in named):
-            course_id = course_slug(new.payload["subject"], short_code())
+            course_id = course_slug(named_after(new, titles), short_code())
         named.add(course_id)
         rows.append(replace(row_for(deps, asker, new, course_id), priority=BATCH_PRIORITY))
     return rows
 
 
-def _faults(deps: Deps, asked: Sequence[NewJob], rows: Sequence[NewRow]) -> list[FieldError]:
-    """Every job that can't be served, and every one whose course an earlier one of the batch is for."""
+def _faults(deps: Deps, asked: Sequence[NewJob], rows: Sequence[NewRow], titles: Mapping[str, str]) -> list[FieldError]:
+    """Every job that can't be served, and every one whose course or exam an earlier one of the batch is for."""
     faults: list[FieldError] = []
-    first_for: dict[str | None, int] = {}
+    first_for: dict[tuple[str, str | None], int] = {}
     refusals: dict[str, ModelNotConfigured | None] = {}
     for number, (new, row) in enumerate(zip(asked, rows, strict=True)):
         # Who serves a request takes a millisecond to find out, and doesn't depend on what its course is called.
@@ -89,28 +91,44 @@ def _faults(deps: Deps, asked: Sequence[NewJob], rows: Sequence[NewRow]) -> list
             refusals[wish] = _refusal(deps, new)
         refusal = refusals[wish]
         if refusal is not None:
-            field = "notes" if new.payload["notes"].strip() else "subject"
-            faults.append(FieldError(f"jobs.{number}.payload.{field}", refusal.code, refusal.message))
-        earlier = first_for.setdefault(row.target, number)
-        if earlier != number:
-            words = f"jobs.{earlier} is for the course {row.course_id} already."
-            faults.append(FieldError(f"jobs.{number}.payload.courseId", "duplicate_target", words))
+            faults.append(FieldError(f"jobs.{number}.payload.{_decisive(new)}", refusal.code, refusal.message))
+        if row.exam_id is not None and row.exam_id not in titles:
+            faults.append(unknown_exam(f"jobs.{number}.payload"))
+        for field, wanted in (("courseId", row.course_id), ("examId", row.exam_id)):
+            earlier = first_for.setdefault((field, wanted), number)
+            if wanted is not None and earlier != number:
+                words = f"jobs.{earlier} is for the {field.removesuffix('Id')} {wanted} already."
+                faults.append(FieldError(f"jobs.{number}.payload.{field}", "duplicate_target", words))
     return faults
+
+
+def _decisive(new: NewJob) -> str:
+    """The field for which a request needs a model."""
+    if new.job_type == "exam_course":
+        return "examId"
+    return "notes" if new.payload["notes"].strip() else "subject"
 
 
 def _refusal(deps: Deps, new: NewJob) -> ModelNotConfigured | None:
     try:
-        choose(cast(CourseRequest, new.payload), deps.settings.model.configured)
+        check_model(new, deps.settings.model.configured)
     except ModelNotConfigured as error:
         return error
     return None
 
 
-def _conflict(rows: Sequence[NewRow], taken: Sequence[Taken]) -> Conflict:
+def _conflict(asked: Sequence[NewJob], rows: Sequence[NewRow], taken: Sequence[Taken]) -> Conflict:
     numbers = {row.target: number for number, row in enumerate(rows)}
     named = sorted((numbers[one.target], str(one.job_id)) for one in taken)
-    words = "; ".join(f"job {job_id} is at work on the course of jobs.{number}" for number, job_id in named)
-    faults = [{"path": f"jobs.{number}.payload.courseId", "jobId": job_id} for number, job_id in named]
+    fields = [target_field(asked[number]) for number, _ in named]
+    words = "; ".join(
+        f"job {job_id} is at work on the {field.removesuffix('Id')} of jobs.{number}"
+        for field, (number, job_id) in zip(fields, named, strict=True)
+    )
+    faults = [
+        {"path": f"jobs.{number}.payload.{field}", "jobId": job_id}
+        for field, (number, job_id) in zip(fields, named, strict=True)
+    ]
     return Conflict(
         f"Nothing was accepted: {words}. Wait for it or cancel it.",
         code="active_job_exists",

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,15 +17,15 @@ import structlog
 from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound, TooMany
 from schema.events import Event
-from schema.job import ACTIVE, RETRYABLE, CourseRequest, NewJob, course_slug
+from schema.job import ACTIVE, RETRYABLE, NewJob, course_slug
 from storage import events, jobs, moves, rations
 from storage.db import Transaction
 from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
 from tasks.deps import Deps
-from tasks.estimates import estimated_seconds
+from tasks.estimates import estimated_seconds, step_shares
 from tasks.pipeline import PIPELINES, carrying
-from tasks.strategies import choose
+from tasks.requests import check_model, completed, exam_titles, hold_exam, named_after, target_of
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +51,10 @@ class Started:
 
 
 def _fingerprint(new: NewJob) -> str:
-    """A hash of what was asked, the same for the same request in any spelling."""
-    return hashlib.sha256(json.dumps([new.job_type, new.payload], sort_keys=True).encode()).hexdigest()
+    """A hash of what was asked, the same for the same request in any spelling, and whatever the organization's settings
+    add to it."""
+    asked = {name: value for name, value in new.payload.items() if name not in new.filled_in}
+    return hashlib.sha256(json.dumps([new.job_type, asked], sort_keys=True).encode()).hexdigest()
 
 
 def row_for(deps: Deps, asker: Asker, new: NewJob, course_id: str) -> NewRow:
@@ -68,39 +70,80 @@ def row_for(deps: Deps, asker: Asker, new: NewJob, course_id: str) -> NewRow:
         total_steps=len(pipeline.steps),
         max_retries=deps.settings.jobs.max_retries,
         created_by=asker.user,
-        target=f"course:{course_id}",
+        target=target_of(new, course_id),
         course_id=course_id,
+        exam_id=new.payload.get("examId"),
         request_hash=_fingerprint(new),
+        step_shares=step_shares(deps, asker.organization_id, new.job_type),
     )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that is about to become a job: whose, for what, the row, and how long such jobs take in seconds."""
+
+    asker: Asker
+    new: NewJob
+    row: NewRow
+    expected_seconds: float | None
+
+
+def prepare(deps: Deps, asker: Asker, new: NewJob) -> Prepared:
+    """What can be found out before the transaction that starts a job, and must be: it needs connections of its own."""
+    [new] = completed(deps.db, asker.organization_id, [new])
+    titles = exam_titles(deps.db, asker.organization_id, [new])
+    course_id = new.payload.get("courseId") or course_slug(named_after(new, titles), short_code())
+    row = replace(row_for(deps, asker, new, course_id), rationed=asker.rationed)
+    return Prepared(asker, new, row, estimated_seconds(deps, row.organization_id, row.job_type))
 
 
 def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None = None) -> Started:
     """Accept a request for work: the job, its first event and the intent to send it commit together.
 
-    Raises ``ModelNotConfigured`` when nobody can serve it, and ``Conflict`` (``idempotency_conflict``,
-    ``active_job_exists``) when its key or its target is taken by another request, and ``TooMany``
-    (``user_job_limit``) when a person has asked for as many within the hour as one may."""
-    course_id = new.payload.get("courseId") or course_slug(new.payload["subject"], short_code())
-    fingerprint = _fingerprint(new)
-    row = replace(row_for(deps, asker, new, course_id), rationed=asker.rationed)
-    expected = estimated_seconds(deps, row.organization_id, row.job_type)
+    Raises ``ModelNotConfigured`` when nobody can serve it, ``Invalid`` (``unknown_exam``), ``Conflict``
+    (``idempotency_conflict``, ``active_job_exists``) when its key, its target or its course is taken by another
+    request, and ``TooMany`` (``user_job_limit``) when a person has asked for as many within the hour as one may."""
+    prepared = prepare(deps, asker, new)
     with deps.db.transaction() as tx:
-        if idempotency_key is not None:
-            other = jobs.take_key(tx, asker.organization_id, idempotency_key, row.job_id, fingerprint)
-            if other is not None:
-                return _same_key(other, fingerprint)
-        choose(cast(CourseRequest, new.payload), deps.settings.model.configured)
-        if asker.rationed:
-            rations.take_turn(tx, asker.organization_id, asker.user)
-        started = _insert(tx, row, expected)
-        if asker.rationed and started.fresh:
-            _check_ration(tx, asker, row.job_id, deps.settings.jobs.user_per_hour)
-        if idempotency_key is not None and not started.fresh:
-            jobs.give_key(tx, asker.organization_id, idempotency_key, started.job_id)
-        if started.fresh:
-            tx.after_commit(lambda: nudge.dispatch_soon(deps))
-            tx.after_commit(lambda: log.info("job_accepted", job=str(row.job_id), course=course_id))
+        return start_within(deps, tx, prepared, idempotency_key)
+
+
+def start_within(deps: Deps, tx: Transaction, prepared: Prepared, idempotency_key: str | None = None) -> Started:
+    """The same, to commit with something else. After an error the transaction must be left."""
+    asker, new, row = prepared.asker, prepared.new, prepared.row
+    fingerprint = _fingerprint(new)
+    if idempotency_key is not None:
+        other = jobs.take_key(tx, asker.organization_id, idempotency_key, row.job_id, fingerprint)
+        if other is not None:
+            return _same_key(other, fingerprint)
+    check_model(new, deps.settings.model.configured)
+    hold_exam(tx, asker.organization_id, new)
+    if "courseId" in new.payload:
+        _check_course(tx, row)
+    if asker.rationed:
+        rations.take_turn(tx, asker.organization_id, asker.user)
+    started = _insert(tx, row, prepared.expected_seconds)
+    if asker.rationed and started.fresh:
+        _check_ration(tx, asker, row.job_id, deps.settings.jobs.user_per_hour)
+    if idempotency_key is not None and not started.fresh:
+        jobs.give_key(tx, asker.organization_id, idempotency_key, started.job_id)
+    if started.fresh:
+        tx.after_commit(lambda: nudge.dispatch_soon(deps))
+        tx.after_commit(lambda: log.info("job_accepted", job=str(row.job_id), course=row.course_id))
     return started
+
+
+def _check_course(tx: Transaction, row: NewRow) -> None:
+    """Raise ``Conflict`` (``active_job_exists``) when a job with another target makes this course. Of two that ask at
+    the very same moment neither sees the other; then the course gets two revisions, one after the other."""
+    other = jobs.active_on_course(tx, row)
+    if other is not None:
+        raise _busy(other)
+
+
+def _busy(job_id: UUID) -> Conflict:
+    words = f"Job {job_id} is at work on this course with another request. Wait for it or cancel it."
+    return Conflict(words, code="active_job_exists", details={"jobId": str(job_id)})
 
 
 def _same_key(other: Rival, fingerprint: str) -> Started:
@@ -140,8 +183,7 @@ def _insert(tx: Transaction, row: NewRow, expected_seconds: float | None) -> Sta
             continue  # it ended between the two looks, so the target is free now
         if other.request_hash == row.request_hash:
             return Started(other.job_id, other.status, fresh=False)
-        words = f"Job {other.job_id} is at work on this course with another request. Wait for it or cancel it."
-        raise Conflict(words, code="active_job_exists", details={"jobId": str(other.job_id)})
+        raise _busy(other.job_id)
     raise Conflict("Many jobs for this course begin and end just now. Ask again.", code="active_job_exists")
 
 
@@ -185,7 +227,8 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
             kind = f"{standing.job_type} jobs at the step {standing.current_step}"
             raise Conflict(f"This server is too old to know {kind}. Ask again when it has been updated.")
         step = pipeline.first_without(moves.finished_steps(tx, job_id))
-        if not moves.take_up(tx, job_id, step.name, pipeline.index(step.name), pipeline.at(step.name, 0)):
+        progress = pipeline.weighed(standing.step_shares).at(step.name, moves.kept_of(tx, job_id, step.name))
+        if not moves.take_up(tx, job_id, step.name, pipeline.index(step.name), progress):
             raise Conflict("Another active job works on the same course.", code="active_job_exists")
         if standing.parent_job_id is not None and standing.status != "stale":
             moves.expect_children(tx, standing.parent_job_id, 1)

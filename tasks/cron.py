@@ -18,9 +18,10 @@ from schema.errors import Transient, Unavailable
 from storage import queue, retention
 from tasks import dispatch as dispatching
 from tasks import publish as publishing
-from tasks import sweeps
+from tasks import schedules, sweeps
 from tasks.app import app
 from tasks.deps import Deps, wire
+from tasks.notices import senders
 from tasks.reconcile import reconcile
 from tasks.watch import LONGEST_SHUTDOWN
 
@@ -105,6 +106,21 @@ def publish(deps: Deps) -> None:
             if free:
                 publishing.publish_catalogs(deps)
     except (Unavailable, Transient) as error:
+        log.warning("tick_waits", reason=error.code)
+
+
+@_tick("notify")
+def notify(deps: Deps) -> None:
+    """Have webhooks and mails sent that are due, by threads beside this one."""
+    senders.look(deps)
+
+
+@_tick("schedule")
+def schedule(deps: Deps) -> None:
+    """Start what users have scheduled for now."""
+    try:
+        schedules.run_due(deps)
+    except Unavailable as error:
         log.warning("tick_waits", reason=error.code)
 
 

@@ -19,7 +19,7 @@ from storage.db import Transaction
 from storage.leases import Lease
 from storage.moves import Standing
 from tasks.deps import Deps
-from tasks.pipeline import Pipeline
+from tasks.pipeline import PIPELINES, Pipeline
 from tasks.retry import Again, GiveUp, decide
 
 
@@ -102,11 +102,12 @@ def complete(tx: Transaction, standing: Standing, pipeline: Pipeline) -> bool:
 
 def drop_what_failed(tx: Transaction, standing: Standing, details: Mapping[str, Any]) -> None:
     """Forget what a failed validation came from, so that a retry makes it anew instead of failing again: the failing
-    parts, or the plan and all of them when the fault is in neither items nor texts."""
+    parts, or the plan and all of them when the fault is in no part."""
+    pipeline = PIPELINES[standing.job_type]
     if details["failingPlan"]:
-        moves.drop_checkpoints(tx, standing.job_id, ["skeleton", "fill"])
+        moves.drop_checkpoints(tx, standing.job_id, [*pipeline.plans, pipeline.fills])
     else:
-        moves.drop_checkpoints(tx, standing.job_id, ["fill"], list(details["failingParts"]))
+        moves.drop_checkpoints(tx, standing.job_id, [pipeline.fills], list(details["failingParts"]))
 
 
 def cancel(tx: Transaction, standing: Standing, reason: str) -> bool:

@@ -25,7 +25,9 @@ def run_due(deps: Deps) -> Ran:
     ran = Ran()
     most = deps.settings.jobs.organization_max_active
     while not deps.watcher.stopping() and (sending := take_next(deps.db, QUEUES, most)) is not None:
-        delivery = deliver(deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"))
+        delivery = deliver(
+            deps, sending.job_id, sending.run, sending.step, turn_seconds=float("inf"), job_type=sending.job_type
+        )
         ran.turns += 1
         if delivery.failed is not None:
             ran.failed[sending.job_id] = delivery.failed

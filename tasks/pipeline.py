@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from schema.settings import Settings
 
@@ -12,8 +13,8 @@ LONGEST_STILL_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Step:
-    """``share`` is its part of the way in percent; ``doing`` and ``done`` are what people read. ``asks``: it may call a
-    model, so that a whole call may pass before it moves again."""
+    """``share`` is its part of the way in percent, a guess as long as no past jobs tell better; ``doing`` and ``done``
+    are what people read. ``asks``: it may call a model, so that a whole call may pass before it moves again."""
 
     name: str
     share: float
@@ -29,9 +30,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Pipeline:
+    """``plans`` and ``fills`` are the steps whose checkpoints a course comes from that fails its validation: a fault of
+    the whole comes from the former and all after them, one of a part from that part of the latter."""
+
     job_type: str
     queue: str
     steps: tuple[Step, ...]
+    plans: tuple[str, ...] = ()
+    fills: str = ""
 
     def index(self, name: str) -> int:
         """The place of a step, from 0. Raises ``KeyError`` for a step this kind of job doesn't have."""
@@ -39,6 +45,19 @@ class Pipeline:
             if step.name == name:
                 return index
         raise KeyError(name)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """How much of the way each step is, in percent."""
+        return tuple(step.share for step in self.steps)
+
+    def weighed(self, shares: Sequence[float] | None) -> Pipeline:
+        """The same steps with the shares a job was given when it was made. A job that has none, or one for each of
+        other steps (another release made it), goes by the built-in ones."""
+        if shares is None or len(shares) != len(self.steps):
+            return self
+        weighed = (replace(step, share=share) for step, share in zip(self.steps, shares, strict=True))
+        return replace(self, steps=tuple(weighed))
 
     def at(self, name: str, fraction: float) -> float:
         """Progress of the whole job, 0 to 100, when ``fraction`` (0 to 1) of this step is done."""
@@ -54,6 +73,22 @@ class Pipeline:
     def first_without(self, finished: set[str]) -> Step:
         """Where a job goes on: its first step without a checkpoint (the last one when all have theirs)."""
         return next((step for step in self.steps if step.name not in finished), self.steps[-1])
+
+
+def first_with(step: str, job_type: str | None) -> tuple[Pipeline, Step]:
+    """A step of a kind of job; of the first kind that has it when the kind is not told. Raises ``KeyError``."""
+    for pipeline in PIPELINES.values():
+        for known in pipeline.steps:
+            if known.name == step and job_type in (None, pipeline.job_type):
+                return pipeline, known
+    raise KeyError(step)
+
+
+def task_name(job_type: str, step: str) -> str:
+    """What a message for a step is called. Courses and pictures came first and are called by their steps alone. For
+    every other kind it is part of the name: a worker of an older release, which knows another step by the same word,
+    then leaves the message alone, and it is sent again."""
+    return f"coursewright.{step}" if job_type in ("course", "media") else f"coursewright.{job_type}.{step}"
 
 
 def carrying(job_type: str, step: str) -> Pipeline | None:
@@ -80,6 +115,23 @@ PIPELINES: dict[str, Pipeline] = {
                 Step("catalog", 5, "Listing the course in the catalog", "The course is in the catalog"),
                 Step("media", 5, "Ordering pictures", "The course is ready"),
             ),
+            plans=("skeleton",),
+            fills="fill",
+        ),
+        Pipeline(
+            "exam_course",
+            COURSE_QUEUE,
+            (
+                Step("settings", 2, "Reading the settings", "The settings are read"),
+                Step("questions", 3, "Reading the exam's questions", "The questions are read"),
+                Step("topics", 15, "Finding topics in the questions", "Every question has its topic", asks=True),
+                Step("lessons", 50, "Writing lessons", "The lessons are written", asks=True),
+                Step("validate", 20, "Answering the questions from the lessons", "Every lesson is checked", asks=True),
+                Step("persist", 5, "Saving the course", "The course is saved"),
+                Step("catalog", 5, "Listing the course in the catalog", "The course is ready"),
+            ),
+            plans=("questions", "topics"),
+            fills="lessons",
         ),
         Pipeline(
             "media",

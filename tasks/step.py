@@ -27,7 +27,7 @@ from storage.steps import CHECKPOINT_FORMAT, Claimed, Ending
 from tasks import nudge
 from tasks.deps import Deps
 from tasks.ending import settle_error
-from tasks.pipeline import PIPELINES, Pipeline, Step
+from tasks.pipeline import Pipeline, Step, first_with
 from tasks.retry import deadline_exceeded
 from tasks.steps import perform
 from tasks.watch import Held
@@ -50,7 +50,7 @@ class Delivery:
     failed: str | None = None
 
 
-def _place(pipeline: Pipeline, step: Step, message: str, progress: float) -> dict[str, Any]:
+def _place(pipeline: Pipeline, step: Step, message: str, progress: float | None) -> dict[str, Any]:
     return {
         "step": step.name,
         "stepIndex": pipeline.index(step.name),
@@ -61,15 +61,24 @@ def _place(pipeline: Pipeline, step: Step, message: str, progress: float) -> dic
 
 
 def _started(pipeline: Pipeline, step: Step) -> Event:
-    return Event("step_started", _place(pipeline, step, step.doing, pipeline.at(step.name, 0)))
+    """Its progress is left open: that of the job's row, which may have parts of this step already."""
+    return Event("step_started", _place(pipeline, step, step.doing, None))
 
 
-def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: float | None = None) -> Delivery:
-    """Carry out a message: do this step, and following ones while the turn lasts."""
+def deliver(
+    deps: Deps,
+    job_id: UUID,
+    run: int,
+    step_name: str,
+    turn_seconds: float | None = None,
+    job_type: str | None = None,
+) -> Delivery:
+    """Carry out a message: do this step, and following ones while the turn lasts. ``job_type`` is told where several
+    kinds of jobs have a step of this name."""
     if deps.watcher.stopping():
         return Delivery("stopped:shutting_down")
     deps.watcher.start()
-    pipeline, step = _find(step_name)
+    pipeline, step = first_with(step_name, job_type)
     try:
         claimed = steps.claim(
             deps.db,
@@ -97,15 +106,7 @@ def deliver(deps: Deps, job_id: UUID, run: int, step_name: str, turn_seconds: fl
         return Delivery("stopped:unknown_checkpoint_format")
     deps.bus.wake(job_id)
     turn = deps.settings.jobs.turn_seconds if turn_seconds is None else turn_seconds
-    return _take_turn(deps, pipeline, step, claimed, time.monotonic() + turn)
-
-
-def _find(step_name: str) -> tuple[Pipeline, Step]:
-    for pipeline in PIPELINES.values():
-        for step in pipeline.steps:
-            if step.name == step_name:
-                return pipeline, step
-    raise KeyError(step_name)
+    return _take_turn(deps, pipeline.weighed(claimed.step_shares), step, claimed, time.monotonic() + turn)
 
 
 def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, until: float) -> Delivery:
@@ -148,7 +149,7 @@ def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, un
 def _run_step(work: Work, step: Step, following: Step | None, until: float) -> bool:
     """Do one step and end it. Returns whether this delivery goes on with the following one."""
     began = time.monotonic()
-    outcome = perform(step.name, work)
+    outcome = perform(work)
     work.settle_calls()
     work.check()
     seconds = time.monotonic() - began
@@ -180,10 +181,11 @@ def _end(work: Work, step: Step, following: Step | None, outcome: Outcome, secon
 
 def _ending(work: Work, step: Step, following: Step | None, outcome: Outcome, seconds: float, goes_on: bool) -> Ending:
     pipeline = work.pipeline
-    progress = pipeline.at(step.name, 1)
     message = outcome.message or step.done
+    told = work.rising(outcome.events)
+    progress = work.reach(1)
     completed = {**_place(pipeline, step, message, progress), "duration": round(seconds, 3)}
-    events = [*outcome.events, Event("step_completed", completed)]
+    events = [*told, Event("step_completed", completed)]
     if following is None:
         total = (utc_now() - work.claimed.started_at).total_seconds()
         body: dict[str, Any] = {"totalDuration": round(total, 3), "mediaPending": outcome.media_pending}

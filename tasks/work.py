@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from schema.clock import iso, utc_now
 from schema.errors import Unavailable
 from schema.events import Event
 from storage import calls, steps
@@ -28,6 +29,7 @@ from tasks.watch import Held
 
 if TYPE_CHECKING:
     from tasks.clients.record import CallRecord
+    from tasks.clients.text import Ask
     from tasks.deps import Deps
 
 K = TypeVar("K")
@@ -71,6 +73,11 @@ class Work:
     calls: list[Future[None]] = field(default_factory=list)
     #: Counts the conversations of this step.
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    #: The progress of the whole job that was told so far, 0 to 100: it never goes back within a run.
+    reached: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.reached = max(self.claimed.progress, self.pipeline.at(self.step, 0))
 
     @property
     def lease(self) -> Lease:
@@ -112,25 +119,67 @@ class Work:
         """Tell progress within this step (``fraction`` 0 to 1), as ``step_progress`` when no events are given."""
         self.check()
         self.held.move()
-        progress = self.pipeline.at(self.step, fraction)
-        told = list(events) or [Event("step_progress", self._place(message, progress))]
+        told = self.rising(events)
+        progress = self.reach(fraction)
+        told = told or [Event("step_progress", self._place(message, progress))]
         if not steps.tell(self.deps.db, self.lease, told, progress=progress, message=message, topic=topic):
             raise Stopped
         self.deps.bus.wake(self.job_id)
 
     def keep(
-        self, part: str, result: Any, seconds: float, fraction: float, message: str, event: Event, topic: Topic
+        self,
+        part: str,
+        result: Any,
+        seconds: float,
+        fraction: float,
+        message: str,
+        event: Event | None = None,
+        topic: Topic | None = None,
     ) -> None:
-        """Keep a finished part as a checkpoint of its own, together with the event that says so."""
+        """Keep a finished part as a checkpoint of its own, together with the event that says so (``step_progress``
+        when none is given)."""
         self.held.move()
         kept = (self.step, part, result, seconds)
-        progress = self.pipeline.at(self.step, fraction)
-        if not steps.tell(
-            self.deps.db, self.lease, [event], progress=progress, message=message, topic=topic, keep=kept
-        ):
+        told = self.rising([event] if event else [])
+        progress = self.reach(fraction)
+        told = told or [Event("step_progress", self._place(message, progress))]
+        if not steps.tell(self.deps.db, self.lease, told, progress=progress, message=message, topic=topic, keep=kept):
             raise Stopped
         self.checkpoints[self.step, part] = result
         self.deps.bus.wake(self.job_id)
+
+    def reading_out(self, part: str) -> Callable[[Ask], Coroutine[Any, Any, Any]]:
+        """Puts questions to the model like ``TextClient.complete``, and shows those who follow the job now what it
+        writes for this part (as named in its checkpoint), word by word. Of several questions at once the answers are
+        shown one after the other."""
+        from tasks.clients.readable import Lanes  # noqa: PLC0415 - only where a model is asked
+
+        lanes = Lanes(lambda text: self._show(part, text))
+
+        async def complete(ask: Ask) -> Any:
+            with lanes.lane() as say:
+                return await self.deps.text.complete(ask, say)
+
+        return complete
+
+    def _show(self, part: str, text: str) -> None:
+        shown = {"type": "content_delta", "jobId": str(self.job_id), "timestamp": iso(utc_now())}
+        self.deps.bus.delta(self.job_id, {**shown, "step": self.step, "part": part, "text": text})
+
+    def reach(self, fraction: float) -> float:
+        """The progress of the whole job when ``fraction`` (0 to 1) of this step is done; never less than was told."""
+        self.reached = max(self.reached, self.pipeline.at(self.step, fraction))
+        return self.reached
+
+    def rising(self, events: Sequence[Event]) -> list[Event]:
+        """The events, none of which says less ``progress`` than was told before it."""
+        risen = []
+        for event in events:
+            if "progress" in event.body:
+                self.reached = max(self.reached, event.body["progress"])
+                event = replace(event, body={**event.body, "progress": self.reached})
+            risen.append(event)
+        return risen
 
     def ask(self, call: Coroutine[Any, Any, Any]) -> Any:
         """Run a model call on this process's event loop. Ends at once with ``Stopped`` when the job is stopped."""

@@ -39,9 +39,12 @@ DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo scho
 
 
 class _SystemsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests of whole systems share some that are already running, so they stay in one process; others go anywhere."""
+    """Tests of whole systems share some that are already running, so they stay in one process, and so do those in a
+    browser; others go anywhere."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/browser/"):
+            return "browser"
         return "systems" if nodeid.startswith(("tests/acceptance/", "tests/chaos/")) else nodeid
 
 

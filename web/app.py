@@ -13,8 +13,26 @@ from schema.clock import new_id
 from tasks import logs
 from tasks.packs import shelf
 from web import caching, content, identity, openapi, problems, system, traffic, watched
-from web.api import admin, batches, catalog, courses, dead_letters, jobs, statistics, stream
-from web.pages import home
+from web.api import (
+    admin,
+    batches,
+    catalog,
+    courses,
+    dead_letters,
+    exams,
+    generation,
+    jobs,
+    organization_settings,
+    partial,
+    schedules,
+    statistics,
+    stream,
+    webhooks,
+)
+from web.pages import catalog as catalog_pages
+from web.pages import courses as course_pages
+from web.pages import home, layout, making
+from web.pages import jobs as job_pages
 from web.wiring import deps
 
 log = structlog.get_logger(__name__)
@@ -46,11 +64,18 @@ def create_app() -> Flask:
     _name_requests(app)
     for blueprint in (
         jobs.blueprint,
+        partial.blueprint,
         batches.blueprint,
         stream.blueprint,
+        stream.older,
+        generation.blueprint,
         courses.blueprint,
         catalog.blueprint,
         catalog.public,
+        exams.blueprint,
+        organization_settings.blueprint,
+        webhooks.blueprint,
+        schedules.blueprint,
         admin.blueprint,
         dead_letters.blueprint,
         statistics.blueprint,
@@ -59,12 +84,17 @@ def create_app() -> Flask:
         system.blueprint,
         openapi.blueprint,
         home.blueprint,
+        catalog_pages.blueprint,
+        course_pages.blueprint,
+        job_pages.blueprint,
+        making.blueprint,
         home.entrance,
     ):
         app.register_blueprint(blueprint)
     problems.register(app)
     identity.register(app)
     caching.register(app)
+    layout.register(app)
     return app
 
 

@@ -25,6 +25,11 @@ def json_body() -> Any:
     raw = request.get_data()
     if raw and not request.is_json:
         raise BadRequest("Send JSON, with Content-Type: application/json.", code="not_json")
+    return strict_json(raw)
+
+
+def strict_json(raw: bytes) -> Any:
+    """The JSON in ``raw``. Raises ``BadRequest`` (``malformed_json``) for anything a strict reader refuses."""
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
     except (ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ import click
 from schema.clock import new_id
 from schema.errors import CoursewrightError
 from schema.settings import DEMO_ORGANIZATION_ID
+from web.cli_follow import generate, watch
 from web.cli_jobs import jobs, reconcile
 from web.cli_wiring import asker, find_system, give_up, home, organization_id_of, organization_option, wired
 
@@ -141,6 +142,8 @@ def login_link(organization: str | None, role: str) -> None:
 # --- jobs and the catalog ---------------------------------------------------------------------------------------
 
 
+cli.add_command(generate)
+cli.add_command(watch)
 cli.add_command(jobs)
 cli.add_command(reconcile)
 

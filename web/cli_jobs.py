@@ -44,6 +44,7 @@ def list_jobs(
 ) -> None:
     """The newest jobs, a line each."""
     from storage import jobs as rows
+    from tasks.estimates import seconds_left
 
     filters = {"status": status} if status else {}
     if batch:
@@ -51,7 +52,8 @@ def list_jobs(
     deps, found = wired(), list[dict[str, Any]]()
     for asker in askers(deps, organization, everyone):
         whose = {"organizationId": str(asker.organization_id)} if everyone else {}
-        found += [whose | job for job in rows.newest(deps.db, asker.organization_id, filters, None, limit)]
+        left = seconds_left(deps, asker.organization_id)
+        found += [whose | job for job in rows.newest(deps.db, asker.organization_id, filters, None, limit, left)]
     found = sorted(found, key=itemgetter("_position"), reverse=True)[:limit]
     if as_json:
         _print([{key: value for key, value in job.items() if key != "_position"} for job in found])
@@ -70,10 +72,11 @@ def show(job_id: UUID, organization: str | None, as_json: bool) -> None:
     """One job: how it stands, every attempt that failed, who holds it, what it has kept."""
     from storage import attempts
     from storage import jobs as rows
+    from tasks.estimates import seconds_left
 
     deps = wired()
     db, organization_id = deps.db, asker_of(deps, organization, job_id).organization_id
-    job = rows.read(db, organization_id, job_id)
+    job = rows.read(db, organization_id, job_id, seconds_left(deps, organization_id))
     if job is None:
         give_up("There is no such job.")
     seen = attempts.inspect(db, organization_id, job_id)
@@ -93,6 +96,7 @@ def _standing(job: dict[str, Any], organization_id: UUID) -> Iterator[str]:
         "parent": job["parentJobId"],
         "step": f"{job['currentStep']} ({job['currentStepIndex'] + 1} of {job['totalSteps']}), {job['progress']}%",
         "says": job["progressMessage"],
+        "time left": None if job["estimatedSecondsLeft"] is None else f"about {job['estimatedSecondsLeft']:.0f} s",
         "run": f"{job['runNumber']}; {job['retryCount']} of {job['maxRetries']} retries used",
         "waits": f"for {job['mediaPending']} pictures" if job["mediaPending"] else None,
         "created": " by ".join(filter(None, (job["createdAt"], job["createdBy"]))),

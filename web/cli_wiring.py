@@ -41,7 +41,8 @@ def find_system() -> bool:
             "(or set DATABASE_URL and the others, see README)."
         )
     for name, value in json.loads(kept.read_text("utf-8")).items():
-        if not os.environ.get(name, "").strip():
+        # Who asked for any free port (0) gets the one that was found.
+        if os.environ.get(name, "").strip() in ({"", "0"} if name.endswith("PORT") else {""}):
             os.environ[name] = value
     return True
 

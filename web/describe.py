@@ -6,9 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Either(fields.Dict):
+    """An object of one of several shapes, for descriptions; what comes in is checked elsewhere."""
+
+    def __init__(self, *schemas: type[Schema], **more: Any) -> None:
+        super().__init__(**more)
+        self.schemas = schemas
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class Description:
     problems: tuple[int, ...] = ()
     media_type: str = "application/json"
     tagged: bool = False
+    #: Other media types the body may have, each with the JSON Schema of what it holds.
+    other_bodies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def describe(
@@ -40,12 +50,22 @@ def describe(
     problems: tuple[int, ...] = (),
     media_type: str = "application/json",
     tagged: bool = False,
+    other_bodies: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[View], View]:
     """Attach a description to a view. A guard test fails for an API view without one."""
 
     def attach(view: View) -> View:
         made = Description(
-            summary, answers, body, body_required, query or {}, headers or {}, problems, media_type, tagged
+            summary,
+            answers,
+            body,
+            body_required,
+            query or {},
+            headers or {},
+            problems,
+            media_type,
+            tagged,
+            other_bodies or {},
         )
         view.description = made  # type: ignore[attr-defined]
         return view

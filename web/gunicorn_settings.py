@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -49,6 +50,13 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
 def post_fork(_server: object, _worker: object) -> None:
     """A worker whose master was killed must not go on holding the port."""
     end_with_parent()
+
+
+def child_exit(_server: object, worker: Any) -> None:
+    """What a process had open is not open any more (``web.traffic``)."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - not before the folder is named
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: object) -> None:

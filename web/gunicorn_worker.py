@@ -1,5 +1,5 @@
-"""gunicorn's threaded worker: it refuses what it can't read as HTTP the way the app refuses everything else, and waits
-for nobody who has nothing to say when it stops."""
+"""gunicorn's threaded worker: it lets go of connections that become streams, refuses what it can't read as HTTP the way
+the app refuses everything else, and waits for nobody who has nothing to say when it stops."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from schema.clock import new_id
+from web.streams import loop
+from web.streams.handover import App, HandedOver, offering
 
 #: What goes wrong before a request reaches the app, by the caller's fault: status, code and words. The first that fits.
 _REFUSALS: tuple[tuple[type[Exception], HTTPStatus, str, str], ...] = (
@@ -22,10 +24,46 @@ _REFUSALS: tuple[tuple[type[Exception], HTTPStatus, str, str], ...] = (
 )
 #: Faults of ours that gunicorn counts among those of the caller.
 _OURS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+#: How long the last words of streams may take. Of gunicorn's grace (``web/gunicorn_settings.py``) it is a part.
+_FAREWELL_SECONDS = 2.0
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Named by ``web/gunicorn_settings.py``."""
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.wsgi: App = offering(self.wsgi)
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer a request. Its connection may belong to a stream afterwards."""
+        try:
+            return bool(super().handle_request(req, conn))
+        except HandedOver as handed:
+            conn.handed_over = True
+            # A second descriptor of the same connection: gunicorn closes its own.
+            loop.streams().take(conn.sock.dup(), handed.head, handed.start)
+            return False
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """What gunicorn does when a request is answered. It would end both directions of a connection first, of a
+        stream's too, so that one is only forgotten."""
+        if getattr(conn, "handed_over", False):
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            super().finish_request(conn, fs)
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """Begin to stop: streams end at once."""
+        super().handle_exit(sig, frame)
+        loop.stop()
+
+    def run(self) -> None:
+        """Serve until told to stop, or until the master is gone."""
+        super().run()
+        loop.stop()
+        loop.wait(_FAREWELL_SECONDS)
 
     def murder_pending(self) -> None:
         """Close connections that never said a word when their time is up; all of them once we stop, because browsers

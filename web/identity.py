@@ -15,6 +15,7 @@ from flask import Blueprint, Flask, current_app, g, request, session
 from schema.errors import BadRequest, Forbidden, Unauthenticated
 from storage import organizations
 from tasks.commands import Asker
+from web.streams import token
 from web.wiring import deps
 
 Role = Literal["viewer", "author", "admin"]
@@ -32,7 +33,7 @@ class Identity:
     organization_slug: str
     role: Role
     user: str | None
-    way: Literal["agent", "cookie"]
+    way: Literal["agent", "cookie", "stream"]
 
     @property
     def asker(self) -> Asker:
@@ -42,11 +43,13 @@ class Identity:
 
 @dataclass(frozen=True)
 class Need:
-    """What a blueprint needs: a role for reading and one for writing, or nothing at all (``public``)."""
+    """What a blueprint needs: a role for reading and one for writing, or nothing at all (``public``). ``by_token``: a
+    view may also be read by whoever has a token for what it shows, in the address (``web.streams.token``)."""
 
     read: Role | None
     write: Role | None
     public: bool = False
+    by_token: bool = False
 
 
 PUBLIC = Need(None, None, public=True)
@@ -88,7 +91,7 @@ def register(app: Flask) -> None:
         need = need_of(current_app, request.blueprint)
         if need.public:
             return
-        g.identity = _from_agent() or _from_cookie()
+        g.identity = (need.by_token and _from_token()) or _from_agent() or _from_cookie()
         if g.identity is None:
             raise Unauthenticated(
                 "Send X-Agent-Token and X-Organization-Id, or open the login link this server printed."
@@ -96,6 +99,17 @@ def register(app: Flask) -> None:
         wanted = need.write if request.method in _WRITING else need.read
         if wanted is None or _RANK[g.identity.role] < _RANK[wanted]:
             raise Forbidden(f"This needs the role {wanted or 'of nobody'}; yours is {g.identity.role}.")
+
+
+def _from_token() -> Identity | None:
+    """Somebody who may only look at one job. A token that is given decides, whoever else one may be."""
+    given = request.args.get("token")
+    if given is None or request.method in _WRITING:
+        return None
+    pass_ = token.read(deps().settings.secret_key, given)
+    if pass_.job_id != (request.view_args or {}).get("job_id", "").lower():
+        raise Unauthenticated("This token is for another job.", code="invalid_stream_token")
+    return Identity(pass_.organization_id, "", "viewer", None, "stream")
 
 
 def _from_agent() -> Identity | None:

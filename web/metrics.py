@@ -20,7 +20,7 @@ from storage import metrics as rows
 from storage.brakes import Brake
 from storage.corrections import KINDS
 from storage.health import broker_lengths, reading_postgres, reason
-from storage.metrics import Figures, Queue
+from storage.metrics import Figures, Notices, Queue
 from storage.schema_version import head
 from tasks.deps import Deps
 from tasks.dispatch import QUEUES
@@ -117,6 +117,7 @@ class _Families(Collector):
             yield from _movement(figures)
             yield from _model(figures)
             yield from _upkeep(figures)
+            yield from _notices(figures)
 
 
 def _jobs(figures: Figures) -> Iterator[Metric]:
@@ -195,6 +196,24 @@ def _upkeep(figures: Figures) -> Iterator[Metric]:
         ("database_connections_limit", "How many there may be.", figures.connections_limit),
     ):
         yield _gauge(name, words, [], [((), value)])
+
+
+def _notices(figures: Figures) -> Iterator[Metric]:
+    kinds = ("webhook", "mail")
+    waiting = [((kind,), figures.notices.get(kind, Notices(0, 0))) for kind in kinds]
+    pending = [(key, it.pending) for key, it in waiting]
+    yield _gauge("notices_pending", "Not delivered and not given up.", ["kind"], pending)
+    overdue = [(key, it.overdue) for key, it in waiting]
+    yield _gauge("notices_overdue_seconds", "How long the oldest that is due waits to be tried.", ["kind"], overdue)
+    outcomes = ("delivered", "pending", "failed")
+    tried = [((kind, end), figures.told.get((kind, end), 0)) for kind in kinds for end in outcomes]
+    words = "Webhooks and mails tried in the last five minutes, by how they stand."
+    yield _gauge("notices_tried_last_five_minutes", words, ["kind", "outcome"], tried)
+    came = [((end,), figures.schedules.get(end, 0)) for end in ("started", "refused", "skipped")]
+    words = "Schedules whose time came in the last five minutes."
+    yield _gauge("schedules_last_five_minutes", words, ["outcome"], came)
+    words = "How long the oldest schedule that is due waits."
+    yield _gauge("schedules_overdue_seconds", words, [], [((), figures.schedules_overdue)])
 
 
 def _gauge(name: str, words: str, labels: list[str], values: Rows) -> Metric:

@@ -16,9 +16,9 @@ from marshmallow import Schema, fields, validate
 
 from schema.fields import StrictSchema, Text, Whole
 from schema.version import VERSION
-from web.describe import Description, describe
+from web.describe import Description, Either, describe
 from web.error_advice import ADVICE
-from web.identity import PUBLIC, need_of, needs
+from web.identity import PUBLIC, Need, need_of, needs
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
@@ -60,17 +60,16 @@ def build(app: Flask) -> dict[str, Any]:
     spec.components.security_scheme("organization", {"type": "apiKey", "in": "header", "name": "X-Organization-Id"})
     cookie = app.config["SESSION_COOKIE_NAME"]
     spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": cookie})
+    spec.components.security_scheme("token", {"type": "apiKey", "in": "query", "name": "token"})
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         description: Description | None = getattr(app.view_functions[rule.endpoint], "description", None)
         if description is None or not rule.rule.startswith(_SHOWN):
             continue
-        is_public = need_of(app, rule.endpoint.split(".")[0]).public
+        need = need_of(app, rule.endpoint.split(".")[0])
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            spec.path(
-                path, operations={method.lower(): _operation(rule.endpoint, rule.arguments, description, is_public)}
-            )
+            spec.path(path, operations={method.lower(): _operation(rule.endpoint, rule.arguments, description, need)})
     return spec.to_dict()
 
 
@@ -81,12 +80,19 @@ class _Plugin(MarshmallowPlugin):
         super().init_spec(spec)
         if self.converter is not None:
             self.converter.add_attribute_function(_pattern)  # type: ignore[no-untyped-call]
+            self.converter.add_attribute_function(_either)  # type: ignore[no-untyped-call]
 
 
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     for rule in field.validators:
         if isinstance(rule, validate.Regexp):
             return {"pattern": f"^(?:{str(rule.regex.pattern).removesuffix(_END)})$"}
+    return {}
+
+
+def _either(converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    if isinstance(field, Either):
+        return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
     return {}
 
 
@@ -127,17 +133,19 @@ def _parameters(arguments: set[str], description: Description) -> list[dict[str,
     return parameters
 
 
-def _operation(endpoint: str, arguments: set[str], description: Description, is_public: bool) -> dict[str, Any]:
+def _operation(endpoint: str, arguments: set[str], description: Description, need: Need) -> dict[str, Any]:
+    security: list[dict[str, list[str]]] = [{"agent": [], "organization": []}, {"cookie": []}]
     operation: dict[str, Any] = {
         "operationId": endpoint.replace(".", "_"),
         "tags": [endpoint.split(".")[0]],
         "summary": description.summary,
         "parameters": _parameters(arguments, description),
-        "responses": _answers(description, is_public),
-        "security": [] if is_public else [{"agent": [], "organization": []}, {"cookie": []}],
+        "responses": _answers(description, need.public),
+        "security": [] if need.public else [*security, {"token": []}] if need.by_token else security,
     }
     if description.body is not None:
-        content = {"application/json": {"schema": description.body}}
+        content: dict[str, Any] = {"application/json": {"schema": description.body}}
+        content |= {media_type: {"schema": dict(schema)} for media_type, schema in description.other_bodies.items()}
         operation["requestBody"] = {"required": description.body_required, "content": content}
     return operation
 

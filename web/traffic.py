@@ -7,7 +7,7 @@ the files up. Without such a folder, in a test say, a process counts for itself.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _own = CollectorRegistry()
@@ -24,6 +24,32 @@ _SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=_own,
 )
+_STREAMS = Gauge(
+    "coursewright_http_streams_open",
+    "Streams that are open, by what they follow.",
+    ["kind"],
+    registry=_own,
+    multiprocess_mode="livesum",
+)
+_CONNECTS = Counter(
+    "coursewright_http_stream_connects",
+    "Streams that were opened, by what they follow and whether the client came back with an id.",
+    ["kind", "resumed"],
+    registry=_own,
+)
+_ENDS = Counter(
+    "coursewright_http_stream_ends",
+    "Streams that ended, by what they followed and why.",
+    ["kind", "reason"],
+    registry=_own,
+)
+_AGES = Histogram(
+    "coursewright_http_stream_duration_seconds",
+    "How long a stream was open, by what it followed.",
+    ["kind"],
+    buckets=(0.1, 1, 5, 15, 60, 300, 1800, 3600, 14400, 86400),
+    registry=_own,
+)
 #: What anybody can send as a method is not let into the labels.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -33,6 +59,19 @@ def count(blueprint: str | None, method: str, status: int, seconds: float) -> No
     place = blueprint or "none"
     _REQUESTS.labels(place, method if method in _METHODS else "other", str(status)).inc()
     _SECONDS.labels(place).observe(seconds)
+
+
+def stream_began(kind: str, *, resumed: bool) -> None:
+    """Count a stream that opens."""
+    _STREAMS.labels(kind).inc()
+    _CONNECTS.labels(kind, "yes" if resumed else "no").inc()
+
+
+def stream_ended(kind: str, reason: str, seconds: float) -> None:
+    """Count a stream that was open for so long."""
+    _STREAMS.labels(kind).dec()
+    _ENDS.labels(kind, reason).inc()
+    _AGES.labels(kind).observe(seconds)
 
 
 def registry() -> CollectorRegistry:

@@ -32,6 +32,9 @@ PAYLOAD = {
 _LOOK_EVERY = 0.25
 #: Only a system started with ``coursewright up`` has the demo school, which is asked for unless told otherwise.
 _WHOSE = "Give --organization ID. A machine of the deployment shows the ids with: coursewright org list"
+#: What every stream begins with.
+_FIRST_WORDS = b"retry: 2000\n\n"
+_PROXY = "docs/deploy.md, In front of it"
 
 
 class Failed(Exception):
@@ -106,6 +109,22 @@ def let_in(at: Deployment) -> str:
     return f"The catalog is at version {at.before} with {len(told['courses'])} courses."
 
 
+def streamed(at: Deployment) -> str:
+    """A stream that is open says its first words at once, unless something on the way keeps them back."""
+    where = f"{at.url}/api/catalog/stream?lastEventId={at.before}"
+    try:
+        answer = at.http.request("GET", where, headers=at.headers, preload_content=False)
+        _holds(answer.status == 200, f"GET /api/catalog/stream answered {answer.status}.")
+        words = answer.read(len(_FIRST_WORDS))
+        answer.close()
+    except HTTPError as error:
+        raise Failed(
+            f"A stream says nothing ({type(error).__name__}). Does a proxy buffer it? See {_PROXY}."
+        ) from error
+    _holds(words == _FIRST_WORDS, f"A stream began with {words!r:.60}.")
+    return "A stream opens and says its first words at once."
+
+
 def accepted(at: Deployment) -> str:
     key = str(new_id())
     body = {"jobType": "course", "payload": PAYLOAD}
@@ -174,6 +193,7 @@ CHECKS: dict[str, Callable[[Deployment], str]] = {
     "readyz": ready,
     "openapi": described,
     "identity": let_in,
+    "stream": streamed,
     "accepted": accepted,
     "done": done,
     "course": readable,

@@ -18,6 +18,7 @@ from schema.rules.language import check_language
 from schema.rules.likeness import check_likeness
 from schema.rules.references import check_references
 from schema.rules.texts import check_texts
+from schema.rules.topics import check_topics
 
 __all__ = ["Limits", "check"]
 
@@ -37,4 +38,5 @@ def check(course: Mapping[str, Any], limits: Limits | None = None) -> list[Probl
     problems += check_language(draft, limits or Limits())
     if draft.whole is not None:
         problems += check_references(draft.whole)
+        problems += check_topics(draft.whole["topics"])
     return problems

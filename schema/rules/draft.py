@@ -34,6 +34,11 @@ SEVERITIES: dict[str, Severity] = {
     "unknown_reference": "error",
     "invalid_item_ids": "error",
     "duplicate_id": "error",
+    "uncovered_question": "error",
+    "duplicate_question": "error",
+    "unsafe_markup": "error",
+    "answer_not_taught": "error",  # both found by having the questions of a lesson answered from it
+    "answer_contradicted": "error",
     "missing_section_markers": "warning",
     "longest_option_is_key": "warning",
     "all_of_the_above": "warning",

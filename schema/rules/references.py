@@ -34,7 +34,6 @@ def check_references(course: Course) -> Iterator[Problem]:
                 yield finding(f"{section}.{place}.id", "duplicate_id", words)
             seen.add(entry["id"])
     yield from _check_pointers(course)
-    yield from _check_topics(course["topics"])
     yield from _check_levels(course)
 
 
@@ -59,16 +58,6 @@ def _check_pointers(course: Course) -> Iterator[Problem]:
             if objective_id not in objectives:
                 path = f"studyTexts.{place}.learningObjectives.{number}"
                 yield _unknown(path, "learning objective", objective_id)
-
-
-def _check_topics(topics: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    for place, topic in enumerate(topics):
-        known = set(topic["questionIds"])
-        for number, lesson in enumerate(topic["lessons"]):
-            for at, question_id in enumerate(lesson["questionIds"]):
-                if question_id not in known:
-                    path = f"topics.{place}.lessons.{number}.questionIds.{at}"
-                    yield _unknown(path, "question of this topic", question_id)
 
 
 def _unknown(path: str, kind: str, wanted: str) -> Problem:

@@ -19,6 +19,9 @@ def check_texts(draft: Draft) -> Iterator[Problem]:
         yield from _check_study_text(f"studyTexts.{place}", text["title"], text["content"])
     for place, topic in enumerate(draft.whole["topics"] if draft.whole else []):
         for number, lesson in enumerate(topic["lessons"]):
+            if is_placeholder(lesson["title"]):
+                words = "The title is only a placeholder. Write a proper one."
+                yield finding(f"topics.{place}.lessons.{number}.title", "unfilled_text", words)
             if _is_unfilled(lesson["content"]):
                 words = f"The lesson {lesson['title']!r} has no content yet. Write it."
                 yield finding(f"topics.{place}.lessons.{number}.content", "unfilled_content", words)

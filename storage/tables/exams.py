@@ -19,6 +19,8 @@ exams = Table(
     # What the questions are about, for lessons that may not use any other facts.
     Column("context", Text, nullable=False, server_default=text("''")),
     count("question_count"),
+    # Ids given to questions so far: none is given twice, whatever became of its question.
+    count("questions_made"),
     count("revision", 1),
     # Of the questions alone, whatever their order: topics are kept by it (``exam_topics``).
     Column("questions_hash", Text, nullable=False),

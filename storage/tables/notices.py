@@ -63,6 +63,7 @@ webhook_deliveries = Table(
     Index("uq_webhook_deliveries_event", "webhook_id", "job_id", "seq", unique=True),
     Index("ix_webhook_deliveries_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("ix_webhook_deliveries_newest", "webhook_id", "created_at", "id"),
+    Index("ix_webhook_deliveries_attempted_at", "attempted_at"),
     Index("ix_webhook_deliveries_created_at", "created_at"),
 )
 
@@ -79,11 +80,13 @@ mails = Table(
     Column("status", Text, nullable=False, server_default=text("'pending'")),
     count("attempts"),
     moment("due_at"),
+    moment("attempted_at"),
     moment("sent_at"),
     Column("error", Text),
     moment("created_at", required=True),
     CheckConstraint("status IN ('pending', 'sent', 'failed')", name="status"),
     Index("uq_mails_event", "job_id", "seq", "recipient", unique=True),
     Index("ix_mails_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("ix_mails_attempted_at", "attempted_at"),
     Index("ix_mails_created_at", "created_at"),
 )

@@ -59,7 +59,8 @@ class Gate:
         ended.
 
         Raises ``Abandoned`` when the job isn't ours any more, ``Transient`` (``model_braked``) when the wait would be
-        a long one, ``Unavailable`` when the database stays away."""
+        a long one, ``Permanent`` (``budget_spent``) when its organization has spent its budget of today, and
+        ``Unavailable`` when the database stays away."""
         held = self._whose()
         patience = PATIENCE_SECONDS
         while True:

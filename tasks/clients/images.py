@@ -45,12 +45,12 @@ class ImageClient:
         self._record = record
         self._gate = gate
 
-    async def make(self, prompt: str) -> Picture:
-        """One picture of what ``prompt`` says.
+    async def make(self, prompt: str, chosen: str | None = None) -> Picture:
+        """One picture of what ``prompt`` says, by the model ``chosen``; none is the usual one.
 
         Raises ``ModelNotConfigured``, ``Permanent`` or ``Transient`` with the codes of ``translate.translated``.
         """
-        model = self._settings.image_model
+        model = chosen or self._settings.image_model
         told: dict[str, Any] = {} if model.startswith(_SENDS_PICTURES) else {"response_format": "b64_json"}
         async with one_call(
             self._settings,

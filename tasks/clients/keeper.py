@@ -21,6 +21,7 @@ from storage.brakes import FAILURES_TO_OPEN
 from storage.calls import Beginning
 from storage.db import Database
 from storage.leases import Lease
+from tasks.clients.budget import Budgets
 from tasks.clients.loop import Abandoned
 from tasks.clients.record import Usage
 
@@ -82,6 +83,7 @@ class Keeper:
         self._db = db
         self._endpoint = brakes.endpoint_of(settings.base_url or _VENDOR_URL)
         self._allowances = allowances
+        self._budgets = Budgets(db)
         #: Models that have failures on their brake, as far as is known here: a success of any other writes nothing.
         self._failing: set[str] = set()
 
@@ -89,7 +91,13 @@ class Keeper:
         """Whether this call for the job of ``lease`` (none: for no job) may be made now. When it may, it is written
         down as begun.
 
-        Raises ``Abandoned`` when the job isn't ours any more."""
+        Raises ``Abandoned`` when the job isn't ours any more, and ``Permanent`` (``budget_spent``) when its
+        organization has no money left for today."""
+        if lease is not None:
+            try:
+                self._budgets.check(lease.organization_id)
+            except Unavailable as error:
+                return Wait(LOOK_AGAIN_SECONDS, error)
         if self._allowances is None:
             return self._look(lease, call, None)
         model = call.model

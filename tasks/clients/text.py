@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from schema.errors import Transient
 from schema.reading import Unreadable as UnreadableText
 from schema.reading import read_json
 from schema.settings import ModelSettings
+from tasks.clients.answers import Answer, in_one_piece, streamed
 from tasks.clients.connection import one_call
 from tasks.clients.gate import Gate, estimated_tokens
+from tasks.clients.readable import Reader, Say
 from tasks.clients.record import Conversation, Recorder, Usage
-from tasks.clients.translate import Unreadable, refused
+from tasks.clients.translate import Unreadable, broken_off, refused, refuses_streams
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 #: How often one question is put before its answer counts as unreadable.
 ASK_TIMES = 3
@@ -24,7 +28,7 @@ ASK_TIMES = 3
 class Ask:
     """One question. ``purpose`` is what the call is for, as shown in records (``plan``, ``items`` ...);
     ``schema`` is the JSON Schema of the answer, in the subset that strict mode knows; without a ``temperature``
-    the model's own is used, since some models accept no other."""
+    the model's own is used, since some models accept no other. ``model`` is whom to ask, where that was chosen."""
 
     purpose: str
     prompt_name: str
@@ -34,6 +38,7 @@ class Ask:
     schema_name: str
     schema: dict[str, Any]
     temperature: float | None = None
+    model: str | None = None
 
 
 class TextClient:
@@ -43,24 +48,28 @@ class TextClient:
         self._settings = settings
         self._record = record
         self._gate = gate
+        #: Until the endpoint says that it doesn't.
+        self._streams = True
 
-    async def complete(self, ask: Ask) -> Any:
+    async def complete(self, ask: Ask, say: Say | None = None) -> Any:
         """The answer, read and of the asked shape. An answer that is unreadable, truncated or of another shape is
-        asked for again, twice at most.
+        asked for again, twice at most. ``say`` gets the words of the answer that people read while it comes; only then
+        it is streamed.
 
         Raises ``ModelNotConfigured``, ``Permanent`` or ``Transient`` with the codes of ``translate.translated``.
         """
         complaint = ""
         for _ in range(ASK_TIMES):
             try:
-                return await self._once(ask, complaint)
+                return await self._once(ask, complaint, say)
             except Unreadable as error:
                 complaint = error.message
-        words = f"The model {self._settings.text_model} gave {ASK_TIMES} answers that can't be used. {complaint}"
+        model = ask.model or self._settings.text_model
+        words = f"The model {model} gave {ASK_TIMES} answers that can't be used. {complaint}"
         raise Unreadable(words, details={"purpose": ask.purpose})
 
-    async def _once(self, ask: Ask, complaint: str) -> Any:
-        model = self._settings.text_model
+    async def _once(self, ask: Ask, complaint: str, say: Say | None) -> Any:
+        model = ask.model or self._settings.text_model
         again = f"\n\nYour last answer could not be used. {complaint} Answer again, completely." if complaint else ""
         said = Conversation(ask.system, ask.user + again)
         wanted: dict[str, Any] = {} if ask.temperature is None else {"temperature": ask.temperature}
@@ -74,46 +83,51 @@ class TextClient:
             tokens=estimated_tokens(said.system, said.user),
         ) as (client, usage):
             usage.conversation = said
-            answer: Any = await client.chat.completions.create(
-                model=model,
-                messages=[{"role": "system", "content": said.system}, {"role": "user", "content": said.user}],
-                response_format={
+            asked = {
+                "model": model,
+                "messages": [{"role": "system", "content": said.system}, {"role": "user", "content": said.user}],
+                "response_format": {
                     "type": "json_schema",
                     "json_schema": {"name": ask.schema_name, "schema": ask.schema, "strict": True},
                 },
                 **wanted,
-            )
-            _note_usage(answer, usage)
-            said.answer = _content(answer, model)
-            said.answer = _checked(said.answer, ask.schema)
+            }
+            answer = await self._answer(client, asked, usage, say)
+            said.answer = answer.content or None
+            said.answer = _value_of(answer, model, ask.schema)
             return said.answer
 
+    async def _answer(self, client: AsyncOpenAI, asked: dict[str, Any], usage: Usage, say: Say | None) -> Answer:
+        if say is None or not self._streams:
+            return await in_one_piece(client, asked, usage)
+        from openai import APIStatusError  # noqa: PLC0415 - takes 0.6 s
 
-def _note_usage(answer: Any, usage: Usage) -> None:
-    told = getattr(answer, "usage", None)
-    for ours, theirs in (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")):
-        count = getattr(told, theirs, None)
-        if isinstance(count, int):
-            setattr(usage, ours, count)
+        reader = Reader(say)
+        try:
+            return await streamed(client, asked, usage, reader.hear)
+        except APIStatusError as error:
+            if not refuses_streams(error):
+                raise
+            self._streams = False
+            return await in_one_piece(client, asked, usage)
+        finally:
+            reader.end()
 
 
-def _content(answer: Any, model: str) -> str:
-    """The text of an answer. The library checks nothing, so neither choices nor message need be there."""
-    if isinstance(answer, str):  # the library's way with a 200 that isn't JSON, a login page for instance
-        words = "The model endpoint answered with a page instead of JSON. Check OPENAI_BASE_URL."
-        raise Transient(words, code=Unreadable.code)  # asking again at once would bring the same page
-    choices = getattr(answer, "choices", None)
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = getattr(first, "message", None)
-    reason = getattr(first, "finish_reason", None)
-    if getattr(message, "refusal", None) or reason == "content_filter":
+def _value_of(answer: Answer, model: str, schema: dict[str, Any]) -> Any:
+    """The JSON value of an answer, of the asked shape."""
+    if answer.refused or answer.reason == "content_filter":
         raise refused(model)
-    if reason == "length":
+    if answer.reason == "length":
         raise Unreadable("The answer was cut off at the length limit.")
-    content = getattr(message, "content", None)
-    if not isinstance(content, str) or not content.strip():
-        raise Unreadable("The answer was empty.")
-    return content
+    try:
+        if not answer.content.strip():
+            raise Unreadable("The answer was empty.")
+        return _checked(answer.content, schema)
+    except Unreadable:
+        if answer.cut_short:
+            raise broken_off("StreamEnded") from None
+        raise
 
 
 def _checked(content: str, schema: dict[str, Any]) -> Any:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Codes with which vendors answer 400 when their content rules, not the shape of the request, were hurt.
 _REFUSALS = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
+_STREAM = re.compile(r"\bstream(ing|_options)?\b", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}\Z")
 
 
@@ -35,6 +36,17 @@ def refused(model: str) -> Permanent:
     """The model declined, or a content filter cut its answer."""
     words = f"The model {model} declined to answer. Change the subject or the notes, or choose another model."
     return Permanent(words, code="model_refused")
+
+
+def broken_off(cause: str) -> Transient:
+    """Nobody answered, or an answer broke off. ``cause`` is a short name for operators."""
+    words = "The model endpoint can't be reached, or the connection broke. Check OPENAI_BASE_URL and the network."
+    return Transient(words, code="model_unavailable", details={"cause": cause})
+
+
+def refuses_streams(error: openai.APIStatusError) -> bool:
+    """Whether an endpoint doesn't accept that an answer is asked for as a stream, or its tokens with it."""
+    return error.status_code in (400, 422) and _STREAM.search(f"{error.param} {error.message}") is not None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -91,6 +103,19 @@ def _of_status(error: openai.APIStatusError, model: str, now: datetime) -> Cours
     return Permanent(words, code="model_request_invalid", details=details)
 
 
+def _of_stream(error: openai.APIError, model: str) -> CoursewrightError:
+    """Our error for one that came as an event in the middle of an answer, without a status."""
+    named = {str(error.code), str(error.type)}
+    if "insufficient_quota" in named:
+        words = "The account behind OPENAI_API_KEY has no quota left. Check its plan and billing."
+        return Permanent(words, code="model_quota_exhausted")
+    if named & {"429", "rate_limit_exceeded", "rate_limit_error"}:
+        return Transient(f"The model endpoint asks for fewer calls to {model}.", code="model_rate_limited")
+    if named & _REFUSALS:
+        return refused(model)
+    return Transient("The model endpoint broke its answer off with an error.", code="model_unavailable")
+
+
 @contextmanager
 def translated(model: str, timeout_seconds: float) -> Iterator[None]:
     """Turns whatever one call to ``model`` raises into ours. Cancellation passes through.
@@ -99,19 +124,22 @@ def translated(model: str, timeout_seconds: float) -> Iterator[None]:
     ``model_refused``) or ``Transient`` (``model_rate_limited``, ``model_unavailable``, ``model_timeout``,
     ``model_answer_unreadable``).
     """
+    import httpx2  # noqa: PLC0415 - both take a while
     import openai  # noqa: PLC0415 - takes 0.6 s, and a process that never calls a model never pays it
 
     try:
         yield
     except openai.APIStatusError as error:
         raise _of_status(error, model, utc_now()) from None
-    except (openai.APITimeoutError, TimeoutError):
+    except (openai.APITimeoutError, TimeoutError, httpx2.TimeoutException):
         words = f"The model endpoint did not answer within {timeout_seconds:g} seconds."
         raise Transient(words, code="model_timeout") from None
     except openai.APIConnectionError as error:
-        cause = type(error.__cause__ or error).__name__
-        words = "The model endpoint can't be reached, or the connection broke. Check OPENAI_BASE_URL and the network."
-        raise Transient(words, code="model_unavailable", details={"cause": cause}) from None
+        raise broken_off(type(error.__cause__ or error).__name__) from None
+    except httpx2.TransportError as error:  # while an answer is read without the library's help
+        raise broken_off(type(error).__name__) from None
     except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
         words = "The model endpoint's answer is not whole JSON."
         raise Unreadable(words, details={"cause": type(error).__name__}) from None
+    except openai.APIError as error:
+        raise _of_stream(error, model) from None

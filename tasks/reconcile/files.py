@@ -25,6 +25,7 @@ from storage.catalog import Listing
 from storage.objects import ObjectStore
 from tasks import publish
 from tasks.deps import Deps
+from tasks.listing import list_course
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,7 @@ def _listed(deps: Deps, kept: documents.Kept) -> bool:
         if organization is None or current is None or not documents.is_unlisted(tx, current):
             return False
         course = cast(Course, current.content)
-        catalog.list_course(tx, Listing(organization.id, organization.slug, current.revision, course))
+        list_course(deps.bus, tx, Listing(organization.id, organization.slug, current.revision, course))
     return True
 
 

@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from storage.db import Transaction
 from storage.jobs import NewRow
 from storage.media import Asset, Kept
 from tasks.deps import Deps
+from tasks.estimates import estimated_seconds, step_shares
 from tasks.pipeline import PIPELINES
 from tasks.reconcile.files import AT_ONCE, ROUND_SECONDS, VERIFY_AFTER
 
@@ -48,13 +50,15 @@ def mend_pictures(deps: Deps) -> Iterator[str]:
 
 def _missing(deps: Deps, kept: Kept) -> str | None:
     """Note it, and order it anew in the same transaction. None when that is no news."""
+    expected = estimated_seconds(deps, kept.asset.organization_id, "media")
+    shares = step_shares(deps, kept.asset.organization_id, "media")
     with deps.db.transaction() as tx:
         if not media.mark_missing(tx, kept):
             return None
         row = _order(deps, tx, kept.asset)
         if row is not None:
             # Writes nothing where one that was ordered before is still on its way.
-            jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None}))
+            jobs.insert(tx, replace(row, step_shares=shares), Event("job_created", {"estimatedDuration": expected}))
     kind = "picture_ordered" if row is not None else "picture_missing"
     job_id = str(row.job_id) if row is not None else None
     log.warning("file_corrected", kind=kind, picture=kept.asset.key, course=kept.asset.course_id, job=job_id)

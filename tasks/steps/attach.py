@@ -13,11 +13,12 @@ from schema.course import Course
 from schema.errors import Permanent
 from schema.events import Event
 from schema.markers import place_of
-from storage import catalog, documents, events, moves, organizations
+from storage import documents, events, moves, organizations
 from storage.catalog import Listing
 from storage.db import Transaction
 from storage.documents import Author, Revision
 from tasks.ending import settled
+from tasks.listing import list_course
 from tasks.publish import publish_soon
 from tasks.work import Outcome, Work
 
@@ -56,7 +57,7 @@ def run(work: Work) -> Outcome:
         author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
         revision = documents.save(tx, org, "course", course_id, course, author, "attached")
         tell_parent(tx, path, revision)
-        version = catalog.list_course(tx, Listing(org, organization.slug, revision, course))
+        version = list_course(work.deps.bus, tx, Listing(org, organization.slug, revision, course))
         made = documents.current_in(tx, org, "course", course_id)
         if made is not None:
             saved.append(made)

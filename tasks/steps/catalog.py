@@ -6,9 +6,10 @@ from typing import Any, cast
 
 from schema.course import Course
 from schema.errors import Permanent
-from storage import catalog, documents, organizations
+from storage import documents, organizations
 from storage.catalog import Listing
 from storage.db import Transaction
+from tasks.listing import list_course
 from tasks.work import Outcome, Work
 
 
@@ -27,6 +28,6 @@ def run(work: Work) -> Outcome:
             raise Permanent("The course was archived while it was being made.", code="course_archived")
         course = cast(Course, current.content)
         listing = Listing(work.organization_id, organization.slug, current.revision, course)
-        return {"catalogVersion": catalog.list_course(tx, listing)}
+        return {"catalogVersion": list_course(work.deps.bus, tx, listing)}
 
     return Outcome({}, locks=lock, writes=enter)

@@ -13,6 +13,7 @@ from schema.events import Event
 from schema.job import CourseRequest
 from schema.skeleton import Skeleton
 from storage.steps import Topic
+from tasks.choices import asking, choices_of, text_model
 from tasks.packs import pack_named
 from tasks.strategies import arithmetic, packs
 from tasks.work import Outcome, Work, clock
@@ -114,12 +115,12 @@ def _asked(work: Work, plan: Skeleton, parts: list[_Part]) -> Iterator[tuple[_Pa
     from tasks.strategies.llm import ModelStrategy  # noqa: PLC0415 - half a second, only where a model is asked
 
     request = cast(CourseRequest, work.payload)
-    strategy = ModelStrategy(work.deps.settings.model.text_model)
-    complete = work.deps.text.complete
+    chosen = choices_of(work)
+    strategy = ModelStrategy(text_model(work, chosen, "items"))
     slots = {slot["id"]: slot for slot in plan["textSlots"]}
     calls: dict[_Part, Coroutine[Any, Any, Any]] = {}
     for part in parts:
-        key = part.id.split(":", 1)[1]
+        key, complete = part.id.split(":", 1)[1], asking(chosen, work.reading_out(part.id))
         if part.is_group:
             calls[part] = strategy.fill_group(request, plan, key, work.course_id, complete)
         else:

@@ -10,6 +10,7 @@ from schema.markers import image_markers
 from storage import jobs
 from storage.db import Transaction
 from storage.jobs import NewRow
+from tasks.estimates import estimated_seconds, step_shares
 from tasks.pipeline import PIPELINES
 from tasks.work import Outcome, Work
 
@@ -18,10 +19,11 @@ def run(work: Work) -> Outcome:
     """Order pictures. The checkpoint is ``{"mediaJobIds": [...]}``."""
     wanted = _wanted(work) if work.payload["generateStudyTextImages"] else []
     rows = [_child(work, target) for target in wanted]
+    expected = estimated_seconds(work.deps, work.organization_id, "media") if rows else None
 
     def order(tx: Transaction) -> dict[str, Any]:
         for row in rows:
-            jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None}))
+            jobs.insert(tx, row, Event("job_created", {"estimatedDuration": expected}))
         return {"mediaJobIds": [str(row.job_id) for row in rows]}
 
     message = f"The course is ready{_on_pictures(work, len(rows))}"
@@ -64,4 +66,5 @@ def _child(work: Work, target: dict[str, Any]) -> NewRow:
         created_by=work.claimed.created_by,
         course_id=work.course_id,
         parent_job_id=work.job_id,
+        step_shares=step_shares(work.deps, work.organization_id, pipeline.job_type),
     )

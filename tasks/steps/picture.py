@@ -10,6 +10,7 @@ from schema.pack import PackDiagram
 from storage import media
 from storage.db import Transaction
 from storage.media import Asset
+from tasks.choices import choices_of
 from tasks.packs import pack_named
 from tasks.pictures import draw
 from tasks.work import Outcome, Work
@@ -58,7 +59,7 @@ def _made(work: Work) -> tuple[bytes, int, int, str]:
     shows = work.payload["prompt"]
     was_drawn = work.payload.get("remakes", {}).get("source") == "pack"
     if work.deps.settings.model.configured and not was_drawn:
-        made = work.ask(work.deps.images.make(shows))
+        made = work.ask(work.deps.images.make(shows, choices_of(work).image_model))
         return made.png, made.width, made.height, "model"
     diagram = _diagram(work.payload.get("packId"), shows)
     if diagram is None:

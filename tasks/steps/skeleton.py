@@ -7,6 +7,7 @@ from typing import cast
 
 from schema.job import CourseRequest
 from schema.skeleton import Skeleton
+from tasks.choices import asking, choices_of, text_model
 from tasks.publish import keep_debug
 from tasks.strategies import arithmetic, choose, packs
 from tasks.work import Outcome, Work
@@ -29,7 +30,8 @@ def run(work: Work) -> Outcome:
     else:
         from tasks.strategies.llm import ModelStrategy  # noqa: PLC0415 - half a second, only where a model is asked
 
-        strategy = ModelStrategy(work.deps.settings.model.text_model)
-        plan = work.ask(strategy.plan(request, seed, work.deps.text.complete))
+        chosen = choices_of(work)
+        strategy = ModelStrategy(text_model(work, chosen, "items"))
+        plan = work.ask(strategy.plan(request, seed, asking(chosen, work.deps.text.complete)))
     message = f"Planned {len(plan['slots'])} items in {len(plan['groups'])} groups, {len(plan['textSlots'])} texts"
     return Outcome(dict(plan), message=message)

@@ -12,6 +12,7 @@ from schema.normalize import normalize_course
 from schema.problem import Problem, errors_of
 from schema.rules import Limits, check
 from schema.skeleton import Skeleton
+from tasks.choices import asking, choices_of, text_model
 from tasks.packs import pack_named
 from tasks.publish import keep_debug
 from tasks.work import Outcome, Work
@@ -101,17 +102,20 @@ def limits_of(plan: Skeleton) -> Limits:
 def _mended(
     work: Work, plan: Skeleton, course: Course, problems: list[Problem], limits: Limits
 ) -> tuple[Course, list[Problem]]:
-    """Verify keys and repair, at most ``REPAIRS`` times. Only failing items and texts are asked for again."""
+    """Verify keys where the organization wants that, and repair, at most ``REPAIRS`` times. Only failing items and
+    texts are asked for again."""
     from tasks.strategies.llm import ModelStrategy  # noqa: PLC0415 - half a second, only where a model is asked
 
-    strategy = ModelStrategy(work.deps.settings.model.text_model)
+    chosen = choices_of(work)
+    strategy = ModelStrategy(text_model(work, chosen, "items"))
     request = cast(CourseRequest, work.payload)
-    complete = work.deps.text.complete
+    complete = asking(chosen, work.deps.text.complete)
     verified: dict[int, Item] = {}
     history: list[dict[str, Any]] = []
     for repair in range(REPAIRS + 1):
-        work.tell(0.2 + 0.6 * repair / (REPAIRS + 1), "Checking the answer keys")
-        problems = problems + _unverified(work, strategy, course, verified, problems)
+        if chosen.verify_keys:
+            work.tell(0.2 + 0.6 * repair / (REPAIRS + 1), "Checking the answer keys")
+            problems = problems + _unverified(work, strategy, course, verified, problems, complete)
         faults = errors_of(problems)
         if not faults or repair == REPAIRS:
             break
@@ -134,12 +138,12 @@ def _mended(
         problems = check(course, limits)
     if history:
         keep_debug(work.deps, work.organization_id, work.job_id, "repair.json", {"repairs": history})
-    course["provenance"]["verified"] = not errors_of(problems)
+    course["provenance"]["verified"] = chosen.verify_keys and not errors_of(problems)
     return course, problems
 
 
 def _unverified(
-    work: Work, strategy: Any, course: Course, verified: dict[int, Item], problems: list[Problem]
+    work: Work, strategy: Any, course: Course, verified: dict[int, Item], problems: list[Problem], complete: Any
 ) -> list[Problem]:
     """Have each sound item answered blind that wasn't yet as it stands; a disagreement is a problem."""
     faulty = set(by_place(course, errors_of(problems))[0])
@@ -147,7 +151,7 @@ def _unverified(
         item for index, item in enumerate(course["items"]) if index not in faulty and verified.get(item["id"]) != item
     ]
     if asked:
-        answers = work.ask(strategy.verify(asked, course["language"], work.deps.text.complete))
+        answers = work.ask(strategy.verify(asked, course["language"], complete))
         for item in asked:
             if answers.get(item["id"]):
                 verified[item["id"]] = item

@@ -13,7 +13,7 @@ from schema.markers import MEANT_AS_MARKER, image_marker, section_marker
 from schema.problem import Problem
 from schema.skeleton import Skeleton, TextSlot, levels_over
 from tasks.prompts import fenced_notes, prompt
-from tasks.strategies.llm_asking import Complete, about, ask, taken
+from tasks.strategies.llm_asking import Complete, about, ask, taken, without_headings
 from tasks.strategies.llm_items import group_items, mended_items
 from tasks.strategies.llm_plan import objectives_of, slots_of, text_slots_of, whole_plan
 from tasks.strategies.llm_schemas import ILLUSTRATED_TEXT, STUDY_TEXT
@@ -23,7 +23,6 @@ from tasks.strategies.llm_verify import verified_keys
 MOST_PICTURES = 2
 LONGEST_CONTENT = 50_000
 _PROMPTS = ("plan", "items", "items_numeric", "study_text", "repair", "verify")
-_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
 _PICTURES_RULE = (
     '- "picture" of a section says in one sentence what a picture for it shows: only things that can be drawn, no '
     "words or numbers in the picture. Give one for the section or two that gain most from it, and an empty text "
@@ -136,7 +135,7 @@ def written_content(sections: Sequence[dict[str, str]]) -> str:
     pictures = 0
     for section in sections:
         title = taken(re.sub(r"[\[\]\n]", " ", section["title"]), 120)
-        body = taken(_HEADING.sub("", MEANT_AS_MARKER.sub("", section["body"])))
+        body = taken(without_headings(MEANT_AS_MARKER.sub("", section["body"])))
         if not title or not body:
             continue
         parts += [section_marker(title), body]

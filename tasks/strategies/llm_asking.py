@@ -19,6 +19,7 @@ Complete = Callable[[Ask], Awaitable[Any]]
 ITEMS_PER_CALL = 6
 
 T = TypeVar("T")
+_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -57,6 +58,11 @@ def taken(value: Any, limit: int | None = None) -> str:
 def one_line(value: Any, limit: int) -> str:
     """Like ``taken``, for names and titles: without line breaks."""
     return taken(" ".join(value.split()) if isinstance(value, str) else value, limit)
+
+
+def without_headings(text: str) -> str:
+    """A text whose headings are lines like any other: where parts begin is decided here."""
+    return _HEADING.sub("", text)
 
 
 def by_number(entries: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:

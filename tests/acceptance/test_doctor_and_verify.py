@@ -48,6 +48,7 @@ def test_verify_goes_all_the_way_and_a_second_time_makes_no_second_course(system
         ended = command(system, "verify", system.url, "--json", AGENT_TOKEN=TOKEN)
         told = json.loads(ended.stdout)
         assert (ended.returncode, told["state"]) == (0, "ok"), told
+        assert "stream" in [check["name"] for check in told["checks"]]
         assert [check["name"] for check in told["checks"]][-3:] == ["content", "catalog", "changes"]
         mine = [entry for entry in catalog(system)["courses"] if entry["id"].startswith("coursewright-verify")]
         assert len(mine) == 1

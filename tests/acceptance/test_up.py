@@ -40,7 +40,9 @@ def test_a_login_link_works_once(system: System) -> None:
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     kept = {"Cookie": cookie.split(";")[0]}
-    page = system.http.request("GET", system.url + "/", headers=kept)
+    assert first.headers["Location"] == "/"
+    assert system.http.request("GET", system.url + "/", headers=kept).headers["Location"] == "/catalog"
+    page = system.http.request("GET", system.url + "/catalog", headers=kept)
     assert page.status == 200
     assert b"Courses" in page.data
     assert system.http.request("GET", system.url + "/api/catalog", headers=kept).status == 200

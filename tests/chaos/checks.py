@@ -112,6 +112,19 @@ def events_agree_with_status(evidence: Evidence, _: Ledger) -> Iterator[str]:
             yield f"{job.job_id}: completed {told.count('job_completed')} times"
 
 
+def progress_never_goes_back(evidence: Evidence, _: Ledger) -> Iterator[str]:
+    """What events tell of a job's progress rises within each run, whoever worked on it."""
+    for job_id, events in evidence.events.items():
+        reached = 0.0
+        for event in events:
+            if event.type == "job_retrying":
+                reached = 0.0
+            told = event.body.get("progress", reached)
+            if not reached <= told <= 100:
+                yield f"{job_id}: progress {told} after {reached} (event {event.seq})"
+            reached = told
+
+
 def no_step_ends_twice(evidence: Evidence, _: Ledger) -> Iterator[str]:
     """``step_completed`` once a step; again only after a failed validation dropped the checkpoints."""
     for job_id, events in evidence.events.items():
@@ -240,6 +253,7 @@ CHECKS = {
     "an answered cancel or retry was done": answers_were_kept,
     "events are numbered 1 to n": events_have_no_gap,
     "one end a run, and it is where the job stands": events_agree_with_status,
+    "progress never goes back within a run": progress_never_goes_back,
     "no step ended twice": no_step_ends_twice,
     "one revision a save, none twice": one_revision_a_save,
     "pictures are counted once": pictures_are_counted,

@@ -60,6 +60,11 @@ def _retried(world: World) -> None:
     world.tell("parent", "job_retrying", error=None)
 
 
+def _back(world: World) -> None:
+    for progress in (50, 49):
+        world.tell("parent", "step_progress", progress=progress)
+
+
 def _picture_given_up_after_a_retry(world: World) -> None:
     world.asked.cancelled_at, world.asked.retried_at, world.asked.retry_told = 1.0, 2.0, True
     world.change("picture", status="failed", error_code="worker_lost")
@@ -101,6 +106,7 @@ WRONGS: dict[str, tuple[Callable[[World], object], str]] = {
         lambda w: w.change("parent", run=2),
         "one end a run, and it is where the job stands",
     ),
+    "a bar that goes back": (_back, "progress never goes back within a run"),
     "a step twice": (lambda w: w.tell("parent", "fill"), "no step ended twice"),
     "a step without a checkpoint": (
         lambda w: w.evidence.checkpoints.pop(("parent", "validate", "")),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.fakes import exam_answers
 from tests.fakes.knowledge import FACTS, Known, answer_to, hashed, known, subtopics
 
 _BLOCK = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
@@ -22,6 +23,7 @@ PURPOSES = {
     "illustrated_text": "study_text",
     "option_answers": "verify",
     "numeric_answers": "verify",
+    **exam_answers.PURPOSES,
 }
 
 
@@ -147,6 +149,7 @@ _ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "illustrated_text": _illustrated_or_not(pictures=True),
     "option_answers": _answers,
     "numeric_answers": _answers,
+    **exam_answers.ANSWERS,
 }
 
 
@@ -172,15 +175,19 @@ def with_wrong_key(value: Any, count: int) -> Any:
             item["correct_answer"], first["text"] = first["text"], item["correct_answer"]
         else:
             item["answer"] += 1
-    return value
+    return exam_answers.with_wrong_answers(value, count)
 
 
 def with_duplicates(value: Any) -> Any:
     """Every item like the first, but for its number."""
     items = value.get("items", [])
-    return {**value, "items": [{**items[0], "number": item["number"]} for item in items]} if items else value
+    if not items:
+        return exam_answers.with_doubled_questions(value)
+    return {**value, "items": [{**items[0], "number": item["number"]} for item in items]}
 
 
 def with_items_missing(value: Any, count: int) -> Any:
     """Without the last ``count`` items."""
-    return {**value, "items": value["items"][: len(value["items"]) - count]} if "items" in value else value
+    if "items" not in value:
+        return exam_answers.with_questions_missing(value, count)
+    return {**value, "items": value["items"][: len(value["items"]) - count]}

@@ -29,6 +29,8 @@ class Attending(Protocol):
     """Whoever stands behind the door."""
 
     closing: threading.Event
+    connections: int
+    pace: float
 
     def script(self, faults: list[str | dict[str, Any]]) -> None: ...
     def scripted(self) -> list[Fault]: ...
@@ -46,6 +48,10 @@ class Door(BaseHTTPRequestHandler):
     @property
     def _ours(self) -> Attending:
         return cast(Attending, self.server.model_server)  # type: ignore[attr-defined]
+
+    def setup(self) -> None:
+        super().setup()
+        self._ours.connections += 1
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: tests read ``calls``."""
@@ -112,6 +118,9 @@ class Door(BaseHTTPRequestHandler):
             call.status = status
             after = {} if fault.retryAfter is None else {"Retry-After": str(fault.retryAfter)}
             self._json(status, error_body(status, kind, code), after)
+        elif fault.fault == "refuses_streams" and call.streamed:
+            call.status = 400
+            self._json(400, {"error": {"message": "Unknown parameter.", "param": "stream_options", "code": None}})
         elif fault.fault == "html":
             call.status = 200
             self._send(200, PAGE.encode(), "text/html")
@@ -137,8 +146,8 @@ class Door(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "message": message, "finish_reason": reason}],
             "usage": usage_of(call.question, message["content"] or ""),
         }
-        if call.streamed:
-            self._stream(whole, message, reason, fault)
+        if call.streamed and fault.fault != "unstreamed":
+            self._stream(call, whole, message, reason, fault)
         else:
             self._sealed(whole, fault)
 
@@ -154,25 +163,48 @@ class Door(BaseHTTPRequestHandler):
         else:
             self._send(200, written, "application/json")
 
-    def _stream(self, whole: dict[str, Any], message: dict[str, Any], reason: str, fault: Fault) -> None:
-        """The answer as server-sent events of 40 characters each; the length is unknown, so the end is the close."""
-        self._head(200, "text/event-stream", {"Connection": "close"})
-        self.close_connection = True
+    def _stream(self, call: Call, whole: dict[str, Any], message: dict[str, Any], reason: str, fault: Fault) -> None:
+        """The answer as server-sent events of 40 characters each; the tokens in one of their own when asked for."""
+        self._head(200, "text/event-stream", {"Transfer-Encoding": "chunked"})
         content = message["content"] or ""
         pieces = [content[at : at + 40] for at in range(0, len(content), 40)]
-        if fault.fault == "cut":
+        broken = fault.fault in ("cut", "broken_body", "stalls", "stream_error", "ends_early")
+        if broken:
             pieces = pieces[: len(pieces) // 2]
         base = {key: whole[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-        for piece in pieces:
-            choice = {"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}
-            self._event(json.dumps(base | {"choices": [choice]}))
-        if fault.fault != "cut":
-            last = {"index": 0, "delta": {}, "finish_reason": reason}
-            self._event(json.dumps(base | {"choices": [last], "usage": whole["usage"]}))
-            self._event("[DONE]")
+        said = [{"role": "assistant", "content": piece} for piece in pieces]
+        said += [{"refusal": message["refusal"]}] if message["refusal"] else []
+        for delta in said:
+            self._event(json.dumps(base | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}))
+            if self._ours.pace and self._client_goes_within(call, self._ours.pace):
+                return
+        if broken:
+            self._break_off(call, fault)
+            return
+        last: list[dict[str, Any]] = [base | {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}]
+        if fault.fault != "no_usage" and (call.body.get("stream_options") or {}).get("include_usage"):
+            last.append(base | {"choices": [], "usage": whole["usage"]})
+        for chunk in last:
+            self._event(json.dumps(chunk))
+        self._event("[DONE]")
+        self._chunk(b"")
+
+    def _break_off(self, call: Call, fault: Fault) -> None:
+        if fault.fault == "stalls":
+            self._client_goes_within(call, 30.0 if fault.seconds is None else fault.seconds)
+        elif fault.fault == "stream_error":
+            self._event(json.dumps({"error": {"message": "sk-quoted-by-vendor", "type": "server_error", "code": None}}))
+        elif fault.fault == "broken_body":
+            self._event('{"choices": [{"index": 0, "delta"')
+        elif fault.fault == "ends_early":
+            self._chunk(b"")
+        self.close_connection = True
 
     def _event(self, words: str) -> None:
-        self.wfile.write(f"data: {words}\n\n".encode())
+        self._chunk(f"data: {words}\n\n".encode())
+
+    def _chunk(self, raw: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(raw), raw))
         self.wfile.flush()
 
     def _client_goes_within(self, call: Call, seconds: float) -> bool:

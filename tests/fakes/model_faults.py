@@ -31,6 +31,8 @@ FAULTS = frozenset(
     [
         *("hang", "slow", "cut", "broken_body", "html", "fenced", "truncated", "length", "misshaped", "empty"),
         *("refusal", "content_filter", "wrong_key", "duplicate_items", "missing_items", "no_picture"),
+        # Of an answer that was asked for as a stream.
+        *("stalls", "stream_error", "ends_early", "no_usage", "unstreamed", "refuses_streams"),
     ]
 )
 

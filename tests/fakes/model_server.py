@@ -6,14 +6,17 @@ By itself: ``python -m tests.fakes.model_server --port 9000``; set ``OPENAI_BASE
 - ``POST /v1/chat/completions`` (also streamed), ``POST /v1/images/generations``, ``GET /v1/models``
 - ``POST /script``: a JSON list of faults for coming calls, taken in order. A fault is a name or
   ``{"fault": name, "purpose"?, "times"?: 1, "seconds"?, "retryAfter"?, "count"?: 1}``; purposes are plan, items,
-  repair, study_text, verify, picture. ``DELETE /script`` forgets what is left, ``GET /script`` shows it.
+  repair, study_text, verify, topics, lessons, picture. ``DELETE /script`` forgets what is left, ``GET /script`` shows
+  it.
 - ``GET /calls``: every call so far; ``DELETE /calls`` forgets them.
 
 Faults: 400, 401, 403, 404, 422, 429 (with ``retryAfter``, a number or a date), quota (429 insufficient_quota), 500,
 503; hang (until the client goes, at most ``seconds``, 30), slow (answers after ``seconds``, 1), cut (the connection
 breaks midway), broken_body (an HTTP answer that ends early and says it is whole), html (a 200 that is a page), fenced,
 truncated (half an answer that claims to be whole), length, misshaped, empty, refusal, content_filter, wrong_key,
-duplicate_items, missing_items, no_picture.
+duplicate_items, missing_items, no_picture; and when a stream is asked for: stalls (falls silent midway, like hang),
+stream_error (an error as an event midway), ends_early (ends midway as if all were said), no_usage, unstreamed (answers
+in one piece), refuses_streams (400 for a stream).
 """
 
 from __future__ import annotations
@@ -40,12 +43,15 @@ class _Http(ThreadingHTTPServer):
 
 class ModelServer:
     """The server with its script and its memory of calls. ``latency`` seconds pass before every true answer, up to
-    ``spread`` (a share of it) more or less, the same for the same question."""
+    ``spread`` (a share of it) more or less, the same for the same question; ``pace`` between two pieces of a stream."""
 
-    def __init__(self, port: int = 0, latency: float = 0.0, spread: float = 0.0) -> None:
+    def __init__(self, port: int = 0, latency: float = 0.0, spread: float = 0.0, pace: float = 0.0) -> None:
         self.latency = latency
         self.spread = spread
+        self.pace = pace
         self.closing = threading.Event()
+        #: How many connections were made so far.
+        self.connections = 0
         self._lock = threading.Condition()
         self._faults: list[Fault] = []
         self._calls: list[Call] = []
@@ -131,8 +137,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
     parser.add_argument("--spread", type=float, default=0.0, help="by which share of it that differs")
+    parser.add_argument("--pace", type=float, default=0.0, help="seconds between two pieces of a stream")
     chosen = parser.parse_args()
-    with ModelServer(chosen.port, chosen.latency, chosen.spread) as server:
+    with ModelServer(chosen.port, chosen.latency, chosen.spread, chosen.pace) as server:
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)  # noqa: T201 - who started it needs it
         try:
             threading.Event().wait()

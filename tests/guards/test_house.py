@@ -43,8 +43,11 @@ ENVIRONMENT = {
 }
 #: Who may ask the clock for the date beside schema/clock.py, and why.
 CLOCK = {"storage/objects.py": "a request to the store is signed with the moment it is sent"}
-#: The outer doors: a step, a request, and the threads beside them, which must not die silently.
-DOORS = {"tasks/step.py", "tasks/reconcile/__init__.py", "web/problems.py", "storage/background.py"}
+#: The outer doors: a step, a request, a schedule, and the threads beside them, which must not die silently.
+DOORS = {
+    *("tasks/step.py", "tasks/reconcile/__init__.py", "tasks/schedules.py", "web/problems.py"),
+    "storage/background.py",
+}
 
 
 def files() -> Iterator[Path]:

@@ -40,6 +40,12 @@ def test_only_the_expected_blueprints_are_public(app: Flask) -> None:
     assert {name for name in app.blueprints if need_of(app, name).public} == set(PUBLIC)
 
 
+def test_a_token_in_an_address_opens_streams_and_nothing_else(app: Flask) -> None:
+    by_token = {name for name in app.blueprints if need_of(app, name).by_token}
+    rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in by_token}
+    assert rules == {"/api/jobs/<job_id>/stream", "/api/generation/stream/<job_id>"}
+
+
 def test_who_may_write_may_read(app: Flask) -> None:
     rank = {"viewer": 1, "author": 2, "admin": 3}
     for name in app.blueprints:

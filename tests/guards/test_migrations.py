@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import pytest
@@ -51,21 +51,23 @@ def transactions(sql: str) -> list[list[str]]:
 def faults(sql: str) -> list[str]:
     """What in a migration would hold others up for longer than a moment."""
     found = []
+    # Nobody uses yet what the migration itself makes.
+    hot = HOT - set(re.findall(r"CREATE TABLE (\w+)", sql))
     for together in transactions(sql):
-        touching = [statement for statement in together if (hit := _ALTERS.match(statement)) and hit[1] in HOT]
+        touching = [statement for statement in together if (hit := _ALTERS.match(statement)) and hit[1] in hot]
         if touching and len(together) > 1:
             found.append(f"not alone: {touching[0]}")
         for statement in together:
-            found += [f"{word}: {statement}" for word in _faults_of(statement)]
+            found += [f"{word}: {statement}" for word in _faults_of(statement, hot)]
     return found
 
 
-def _faults_of(statement: str) -> list[str]:
+def _faults_of(statement: str, hot: Set[str]) -> list[str]:
     found = []
-    if (index := _INDEXES.match(statement)) and index[2] in HOT and not index[1]:
+    if (index := _INDEXES.match(statement)) and index[2] in hot and not index[1]:
         found.append("index built under a lock")
     altered = _ALTERS.match(statement)
-    if altered is None or altered[1] not in HOT:
+    if altered is None or altered[1] not in hot:
         return found
     if re.search(r"ADD CONSTRAINT(?!.*NOT VALID)|ADD (?:FOREIGN KEY|CHECK|UNIQUE|PRIMARY KEY)", statement, re.DOTALL):
         found.append("constraint checked under a lock")
@@ -128,6 +130,7 @@ class TestTheLook:
         [
             "COMMIT;\n\nCREATE INDEX CONCURRENTLY ix ON jobs (status);\n\nBEGIN;\n\n",
             "CREATE INDEX ix ON batches (id);\n\nALTER TABLE batches ADD COLUMN a int;\n\n",
+            "CREATE TABLE mails (id int);\n\nCREATE INDEX ix ON mails (id);\n\n",
             "COMMIT;\n\nALTER TABLE jobs ADD COLUMN IF NOT EXISTS a int DEFAULT 0;\n\n"
             "ALTER TABLE jobs ADD CONSTRAINT c CHECK (run > 0) NOT VALID;\n\nBEGIN;\n\n",
         ],

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from storage.brakes import FAILURES_TO_OPEN, Brake
-from storage.metrics import Figures, Leases, Queue, Use
+from storage.metrics import Figures, Leases, Notices, Queue, Use
 from web import traffic
 from web.metrics import Reading, shown
 
@@ -49,6 +49,10 @@ def one_of_everything() -> Reading:
         corrections={"stale": 1},
         catalogs_behind=1,
         documents_behind=1,
+        notices={"webhook": Notices(1, 1.0)},
+        told={("webhook", "delivered"): 1},
+        schedules={"started": 1},
+        schedules_overdue=1.0,
         connections=1,
         connections_limit=2,
     )
@@ -58,6 +62,8 @@ def one_of_everything() -> Reading:
 def shown_metrics() -> dict[str, set[str]]:
     """Every name that ``/metrics`` shows, with its labels."""
     traffic.count("jobs", "GET", 200, 0.1)
+    traffic.stream_began("job", resumed=True)
+    traffic.stream_ended("job", "gone", 0.1)
     names: dict[str, set[str]] = {}
     for line in shown(one_of_everything()).decode().splitlines():
         if not line.startswith("#"):

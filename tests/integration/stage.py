@@ -61,7 +61,8 @@ def everything(deps: Deps, job_id: UUID) -> list[Any]:
 
 
 def told(deps: Deps, job_id: UUID) -> list[dict[str, Any]]:
-    """A job's events, each checked against its shape, their numbers without a gap, their times in order."""
+    """A job's events, each checked against its shape, their numbers without a gap, their times in order, their progress
+    rising within each run."""
     found = events.after(deps.db, job(deps, job_id).organization_id, job_id, 0)
     assert [event["seq"] for event in found] == list(range(1, len(found) + 1))
     assert job(deps, job_id).last_seq == len(found)
@@ -69,7 +70,19 @@ def told(deps: Deps, job_id: UUID) -> list[dict[str, Any]]:
     for event in found:
         body = {key: value for key, value in event.items() if key not in ("type", "jobId", "seq", "timestamp")}
         load(EVENT_TYPES[event["type"]](), body)
+    assert _rises(found)
     return found
+
+
+def _rises(found: list[dict[str, Any]]) -> bool:
+    reached = 0.0
+    for event in found:
+        if event["type"] == "job_retrying":
+            reached = 0.0  # a run of its own, which may have lost what made the one before fail
+        if not reached <= event.get("progress", reached) <= 100:
+            return False
+        reached = event.get("progress", reached)
+    return reached == 100 or "job_completed" not in {event["type"] for event in found}
 
 
 def types(deps: Deps, job_id: UUID) -> list[str]:
@@ -105,7 +118,7 @@ def put_job(deps: Deps, organization_id: UUID, **changes: Any) -> UUID:
         "organization_id": organization_id,
         "job_type": pipeline.job_type,
         "queue": pipeline.queue,
-        "payload": request().payload,
+        "payload": {**request().payload, "language": "en"},
         "first_step": pipeline.steps[0].name,
         "total_steps": len(pipeline.steps),
         "max_retries": 3,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,11 +14,16 @@ from redis.client import PubSub
 
 from schema.clock import new_id
 from schema.errors import Unavailable
-from storage.bus import JOB_CHANNEL, Bus
+from storage import catalog, documents
+from storage.bus import CATALOG_CHANNEL, DELTA_CHANNEL, JOB_CHANNEL, Bus
+from storage.catalog import Listing
+from storage.documents import Author
 from storage.processes import free_port
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
+from tasks.listing import list_course
 from tasks.step import deliver
+from tests import factories
 from tests.integration.stage import at_once, put_job, rows
 
 
@@ -69,6 +76,65 @@ def test_a_job_wakes_its_followers_after_what_they_can_read(deps: Deps, asker: A
     assert len(rows(deps, "SELECT * FROM job_events")) == 3
     cancel_job(deps, asker, job_id, "")
     assert heard(ear, {job_id}) == {job_id}
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("visibility", ["org", "public"])
+def test_a_catalog_wakes_its_followers_after_the_commit_and_never_without(
+    deps: Deps, asker: Asker, ear: PubSub, visibility: str
+) -> None:
+    ear.subscribe(CATALOG_CHANNEL)
+    assert ear.get_message(timeout=5)["type"] == "subscribe"
+    org = asker.organization_id
+
+    def listed(course_id: str, *, fails: bool) -> None:
+        with deps.db.transaction() as tx:
+            documents.lock(tx, org, "course", course_id)
+            content: Any = factories.course(id=course_id, visibility=visibility)
+            documents.save(tx, org, "course", course_id, content, Author("app", None), "edited")
+            list_course(deps.bus, tx, Listing(org, "a-school", 1, content))
+            if fails:
+                raise Stop
+
+    with pytest.raises(Stop):
+        listed("lost", fails=True)
+    deps.bus.wake(last := new_id())
+    assert heard(ear, {last}) == {last}
+    listed("kept", fails=False)
+    wanted = {org, catalog.PUBLIC} if visibility == "public" else {org}
+    assert heard(ear, wanted) == wanted
+
+
+def test_only_one_place_lists_courses_so_that_none_is_listed_in_silence() -> None:
+    root = Path(__file__).parents[2]
+    calls = {path.name for path in (root / "tasks").rglob("*.py") if "catalog.list_course(" in path.read_text("utf-8")}
+    assert calls == {"listing.py"}
+
+
+def test_deltas_come_in_order_and_beside_wakes(deps: Deps, ear: PubSub) -> None:
+    ear.subscribe(DELTA_CHANNEL)
+    assert ear.get_message(timeout=5)["type"] == "subscribe"
+    job_id = new_id()
+    for number in range(20):
+        deps.bus.delta(job_id, {"type": "content_delta", "text": f"ä {number}"})
+    came: list[str] = []
+    until = time.monotonic() + 5
+    while len(came) < 20 and time.monotonic() < until:
+        message = ear.get_message(timeout=0.2)
+        if message is not None:
+            came.append(message["data"].decode())
+    assert came == [f'{job_id} {{"type": "content_delta", "text": "ä {number}"}}' for number in range(20)]
+
+
+def test_deltas_that_nobody_takes_are_dropped(nowhere: Bus) -> None:
+    began = time.monotonic()
+    for number in range(5000):
+        nowhere.delta(new_id(), {"text": str(number)})
+    assert time.monotonic() - began < 2
+    assert len(nowhere._deltas) <= 1000
 
 
 def test_a_wake_returns_at_once_and_never_raises_when_redis_is_away(nowhere: Bus) -> None:

@@ -33,11 +33,12 @@ class Worker:
     deps: Deps
     job_id: UUID
     step: str = "skeleton"
+    job_type: str | None = None
     answers: list[Delivery] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(
-            target=lambda: self.answers.append(deliver(self.deps, self.job_id, 1, self.step, 60))
+            target=lambda: self.answers.append(deliver(self.deps, self.job_id, 1, self.step, 60, self.job_type))
         )
         self.thread.start()
 

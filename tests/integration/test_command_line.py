@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from web.cli import cli
+from web.cli_wiring import find_system
 
 
 @pytest.fixture
@@ -64,6 +66,23 @@ def test_a_command_without_a_system_says_how_to_start_one(tmp_path: Path) -> Non
         f"coursewright: Nothing is running from {tmp_path}. Start it with: coursewright up "
         "(or set DATABASE_URL and the others, see README).\n"
     )
+
+
+@pytest.mark.parametrize(("asked", "found"), [("0", "8123"), ("", "8123"), ("9000", "9000")])
+def test_the_port_is_the_one_that_was_found_for_who_asked_for_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, found: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text('{"PORT": "8123", "SECRET_KEY": "kept"}')
+    for name, value in {
+        "COURSEWRIGHT_HOME": str(tmp_path),
+        "DATABASE_URL": "",
+        "PORT": asked,
+        "SECRET_KEY": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert find_system()
+    assert (os.environ["PORT"], os.environ["SECRET_KEY"]) == (found, "0")
 
 
 @pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "201"), ("--status", "sleeping")])

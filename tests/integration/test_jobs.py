@@ -65,7 +65,7 @@ def test_a_request_that_dies_before_its_commit_leaves_nothing(deps: Deps, asker:
 
 def test_a_request_that_dies_after_its_commit_is_run_all_the_same(deps: Deps, asker: Asker, empty_store: None) -> None:
     with pytest.raises(Died, match="after commit"):
-        start(mortal(deps, Fate(7)), asker)  # after two looks at past jobs and the transaction
+        start(mortal(deps, Fate(15)), asker)  # after a look at the settings, five at past jobs and the transaction
     once.run_due(deps)
     assert one(deps, "SELECT status FROM jobs") == "done"
 

@@ -213,7 +213,7 @@ class TestCost:
             values = {key: 60 for key in ("stale", "behind") if f":{key}" in metrics.STATEMENTS[name]}
             plan = "\n".join(row[0] for row in tx.run(f"EXPLAIN {metrics.STATEMENTS[name]}", values).all())
         whole = set(re.findall(r"Seq Scan on (\w+)", plan))
-        assert whole <= {"job_leases", "catalogs", "corrections", "pg_database"}, plan
+        assert whole <= {"job_leases", "catalogs", "corrections", "schedules", "pg_database"}, plan
 
     @pytest.mark.parametrize(
         ("name", "indexes"),
@@ -221,6 +221,7 @@ class TestCost:
             ("ended", ["ix_jobs_ended"]),
             ("moved", ["ix_job_steps_created_at"]),
             ("calls", ["ix_model_calls_created_at", "ix_daily_stats_day"]),
+            ("told", ["ix_webhook_deliveries_attempted_at", "ix_mails_attempted_at"]),
         ],
     )
     def test_a_window_is_searched_in_its_index(self, deps: Deps, name: str, indexes: list[str]) -> None:
@@ -229,7 +230,7 @@ class TestCost:
             tx.run("SET LOCAL enable_seqscan = off")
             plan = "\n".join(row[0] for row in tx.run(f"EXPLAIN {metrics.STATEMENTS[name]}").all())
         for index in indexes:
-            assert re.search(rf"{index}\b[^\n]*\n\s*Index Cond: \(+(?:COALESCE|created_at|day)", plan), plan
+            assert re.search(rf"{index}\b[^\n]*\n\s*Index Cond: \(+(?:COALESCE|created_at|attempted_at|day)", plan), plan
 
     def test_many_scrapes_cost_one_reading(self, deps: Deps) -> None:
         kept = Kept(deps)

@@ -15,9 +15,25 @@ from sqlalchemy import Engine
 from schema.clock import new_id
 from schema.course import Course
 from schema.events import Event
+from schema.exam_request import load_new_exam
+from schema.fields import load
 from schema.job import STATUSES
+from schema.schedule import NewScheduleSchema, load_schedule
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import batches, calls, catalog, corrections, documents, jobs, media, retention, steps
+from schema.webhook import NewWebhookSchema
+from storage import (
+    batches,
+    calls,
+    catalog,
+    corrections,
+    documents,
+    exam_topics,
+    jobs,
+    media,
+    organization_settings,
+    retention,
+    steps,
+)
 from storage.catalog import PUBLIC, Listing
 from storage.db import Database, make_engine
 from storage.documents import Author
@@ -25,11 +41,13 @@ from storage.jobs import NewRow
 from storage.media import Asset
 from storage.schema_version import _config, current, differences, head, upgrade
 from storage.tables import metadata
+from tasks import exams, schedules, webhooks
+from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.step import deliver
 from tests.conftest import Servers
 from tests.factories import course
-from tests.integration.stage import put_job
+from tests.integration.stage import SUMS, put_job
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
 VIEWS = {"ai_course_jobs", "ai_media_jobs", "course_generation_jobs", "workflow_runs"}
@@ -214,6 +232,7 @@ def fill(deps: Deps) -> None:
         author = Author("workflow", None, first, "persist")
         revision = documents.save(tx, ORG, "course", drawn["id"], drawn, author, "generated")
         catalog.list_course(tx, Listing(ORG, "demo-school", revision, drawn))
+        exam_topics.keep(tx, ORG, "a hash", "a model", {"topics": [], "labels": {}})
         media.keep(tx, Asset(ORG, "ab" * 32, "png", "image/png", 1, 1, 1, "org", "a leaf", "pack", first, drawn["id"]))
     assert steps.claim(deps.db, second, 1, "skeleton", 0, "holder", [], "At work", 60) is not None
     call = {
@@ -224,32 +243,28 @@ def fill(deps: Deps) -> None:
     }
     calls.record(deps.db, ORG, first, 1, "skeleton", call)
     corrections.count(deps.db, "stale")
-    # Of a third job only its figures are left.
-    put_job(deps, ORG)
+    exams.make_exam(deps, Asker(ORG, None), load_new_exam({"title": "Civics", "questions": [{"text": "Who votes?"}]}))
+    # Of a third job only its figures are left, and what was told of it.
+    tell_and_repeat(deps)
     for past in ("status = 'done', due_at = NULL, completed_at = now() - interval '1 day'", "purged_at = '2026-01-01'"):
         rows_changed(deps, f"UPDATE jobs SET {past} WHERE id = (SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1)")
         retention.purge(deps.db, jobs_hours=1, events_hours=1)
-    for statement in (
-        "INSERT INTO model_brakes (endpoint, model, reason) VALUES ('https://models.example/v1', :org, 'busy')",
-        """INSERT INTO exams (id, organization_id, title, subject, grade_band, language, questions_hash)
-        VALUES (:org, :org, 'Civics', 'Civics', '8', 'en', 'a hash')""",
-        """INSERT INTO exam_questions (exam_id, question_id, organization_id, position, text, answers, tags)
-        VALUES (:org, 'q1', :org, 1, 'What is the supreme law of the land?', '{the Constitution}', '{}')""",
-        "INSERT INTO exam_topics (organization_id, questions_hash, made_by, topics) VALUES (:org, 'a hash', 'm', '[]')",
-        "INSERT INTO organization_settings (organization_id, chosen) VALUES (:org, '{}')",
-        """INSERT INTO webhooks (id, organization_id, url, events, secret)
-        VALUES (:org, :org, 'https://example.org/hook', '{job.completed}', 'a secret')""",
-        """INSERT INTO webhook_deliveries (id, organization_id, webhook_id, event, body)
-        VALUES (:org, :org, :org, 'job.completed', '{}')""",
-        """INSERT INTO mails (id, organization_id, event, job_id, seq, recipient, body)
-        VALUES (:org, :org, 'job.completed', :org, 1, 'teacher@example.org', '{}')""",
-        """INSERT INTO schedules (id, organization_id, name, cron, time_zone, request)
-        VALUES (:org, :org, 'Mondays', '0 6 * * 1', 'UTC', '{}')""",
-    ):
-        with deps.db.statement() as tx:
-            tx.run(statement, {"org": ORG})
+    busy = "INSERT INTO model_brakes (endpoint, model, reason) VALUES ('https://models.example/v1', 'm', 'busy')"
+    rows_changed(deps, busy)
     missing = [name for name, count in counts(deps).items() if count == 0]
     assert not missing, "a new table needs a row here"
+
+
+def tell_and_repeat(deps: Deps) -> None:
+    """A webhook and an address that are told of a job's end, and a schedule."""
+    hook = load(NewWebhookSchema(), {"url": "https://192.0.2.1/hook", "events": ["job.cancelled"]})
+    webhooks.make(deps, Asker(ORG, None), hook, resolve=lambda *_: ["8.8.8.8"])
+    chosen = {"notifyEmails": ["teacher@example.org"], "notifyOn": ["cancelled"]}
+    with deps.db.transaction() as tx:
+        assert organization_settings.save(tx, ORG, chosen, None, None) == 1
+    cancel_job(deps, Asker(ORG, None), put_job(deps, ORG), "")
+    weekly = {"name": "Mondays", "cron": "0 6 * * 1", "request": {"jobType": "course", "payload": SUMS}}
+    schedules.make(deps, Asker(ORG, None), load_schedule(NewScheduleSchema(), weekly))
 
 
 class TestViews:

@@ -57,14 +57,16 @@ def settings_for(url: str | None, **changed: Any) -> ModelSettings:
 
 
 class Asked:
-    """A text client with its records at hand."""
+    """A text client with its records at hand. With ``reads``, somebody reads along, so answers are streamed."""
 
-    def __init__(self, server: ModelServer, **changed: Any) -> None:
+    def __init__(self, server: ModelServer, reads: bool = False, **changed: Any) -> None:
         self.records: list[CallRecord] = []
+        self.read: list[str] = []
+        self.say = self.read.append if reads else None
         self.client = TextClient(settings_for(server.url, **changed), self.records.append, OpenGate())
 
     def once(self, ask: Ask = ASK) -> Any:
-        return loop.run(self.client.complete(ask))
+        return loop.run(self.client.complete(ask, self.say))
 
     @property
     def outcomes(self) -> list[tuple[str, str | None]]:

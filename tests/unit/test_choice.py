@@ -11,7 +11,7 @@ from tasks.strategies import choose
 
 
 def request(**changes: Any) -> CourseRequest:
-    payload = {"subject": "The water cycle", "gradeBand": "3-5", "mode": "options"} | changes
+    payload = {"subject": "The water cycle", "gradeBand": "3-5", "mode": "options", "language": "en"} | changes
     return cast(CourseRequest, load_new_job({"jobType": "course", "payload": payload}).payload)
 
 

@@ -30,6 +30,7 @@ SOUND: dict[str, Any] = {
 IDLE: dict[str, Any] = {
     **{"living": {}, "retries": 0, "ended": {}, "queues": {}, "moved": {}, "leases": Leases(0, 0, 0, 0, 0)},
     **{"calls": {}, "in_flight": {}, "brakes": [], "corrections": {}, "catalogs_behind": 0, "documents_behind": 0},
+    **{"notices": {}, "told": {}, "schedules": {}, "schedules_overdue": 0.0},
     **{"connections": 1, "connections_limit": 100},
 }
 

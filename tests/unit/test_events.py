@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from schema.events import EVENT_TYPES, Event, EventSchema, as_shown, error_body
+from schema.event_samples import SAMPLES, UNNUMBERED_SAMPLES
+from schema.events import EVENT_TYPES, UNNUMBERED_TYPES, Event, EventSchema, as_shown, error_body
 
 STEP = {"step": "fill", "stepIndex": 1, "totalSteps": 6, "message": "Writing", "progress": 12.5}
 TOPIC = {"topicName": "Rivers", "topicIndex": 1, "totalTopics": 4, "progress": 20.0}
@@ -54,6 +55,22 @@ class TestBody:
 
     def test_no_field_hides_what_every_event_carries(self, type_: str) -> None:
         assert not EVENT_TYPES[type_]().fields.keys() & EventSchema().fields.keys()
+
+
+def test_there_is_a_sample_of_each_type_and_each_is_a_proper_event() -> None:
+    assert SAMPLES.keys() == EVENT_TYPES.keys()
+    for type_, sample in SAMPLES.items():
+        body = {name: value for name, value in sample.items() if name not in EventSchema().fields}
+        assert EVENT_TYPES[type_]().validate(body) == {}, type_
+        assert EventSchema().validate({name: sample[name] for name in EventSchema().fields}) == {}
+        assert sample["type"] == type_
+
+
+def test_so_there_is_of_what_streams_send_without_a_number() -> None:
+    assert UNNUMBERED_SAMPLES.keys() == UNNUMBERED_TYPES.keys()
+    for type_, sample in UNNUMBERED_SAMPLES.items():
+        assert UNNUMBERED_TYPES[type_]().validate(sample) == {}, type_
+        assert "seq" not in sample and sample["type"] == type_
 
 
 class TestShown:

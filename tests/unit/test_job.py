@@ -85,7 +85,6 @@ class TestCoursePayload:
                 "levelsCount": 3,
                 "studyTextsCount": 2,
                 "notes": "",
-                "language": "en",
                 "visibility": "org",
                 "tags": [],
                 "generateStudyTextImages": False,
@@ -213,6 +212,38 @@ def judged(body: Any) -> bool:
     except Invalid as invalid:
         return bool(invalid.errors) and all(error.path and error.message for error in invalid.errors)
     return load_new_job({"jobType": new.job_type, "payload": new.payload}) == new
+
+
+class TestExamCourse:
+    EXAM = "5B0F7A0E-6d0b-4c39-9a51-0f3f0b7d2c11"
+
+    def test_everything_but_the_exam_has_a_default(self) -> None:
+        new = load_new_job({"jobType": "exam_course", "payload": {"exam_id": self.EXAM}})
+        assert (new.job_type, new.payload) == ("exam_course", {"examId": self.EXAM.lower(), "lessonsPerTopic": 3})
+        assert judged({"jobType": "exam_course", "payload": new.payload})
+
+    @pytest.mark.parametrize(
+        ("changes", "fault"),
+        [
+            ({"examId": None}, ("payload.examId", "invalid_value")),
+            ({"examId": 7}, ("payload.examId", "wrong_type")),
+            ({"examId": "q1"}, ("payload.examId", "invalid_value")),
+            ({"examId": EXAM + "\n"}, ("payload.examId", "invalid_value")),
+            ({"lessonsPerTopic": 0}, ("payload.lessonsPerTopic", "invalid_value")),
+            ({"lessonsPerTopic": 11}, ("payload.lessonsPerTopic", "invalid_value")),
+            ({"lessonsPerTopic": "3"}, ("payload.lessonsPerTopic", "wrong_type")),
+            ({"courseId": "a/b"}, ("payload.courseId", "invalid_value")),
+            ({"subject": "Fish"}, ("payload.subject", "unknown_field")),
+        ],
+    )
+    def test_every_fault_is_named(self, changes: dict[str, Any], fault: tuple[str, str]) -> None:
+        assert faults({"jobType": "exam_course", "payload": {"examId": self.EXAM} | changes}) == [fault]
+
+    @SETTINGS
+    @given(st.dictionaries(st.sampled_from(["examId", "exam_id", "courseId", "lessonsPerTopic", "x"]), json_values))
+    def test_any_payload_is_refused_or_understood_and_never_more(self, payload: Any) -> None:
+        assert judged({"jobType": "exam_course", "payload": payload})
+        assert judged({"jobType": "exam_course", "payload": {"examId": self.EXAM} | payload})
 
 
 class TestWishForPictures:

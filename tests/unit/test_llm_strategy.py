@@ -47,6 +47,7 @@ class Model:
 
 def request_for(**changed: Any) -> CourseRequest:
     payload = {"subject": "Volcanoes", "gradeBand": "6-8", "grade": "7", "mode": "options", "itemsPerGroup": 7}
+    payload["language"] = "en"
     loaded: CourseRequest = load_new_job({"jobType": "course", "payload": {**payload, **changed}}).payload  # type: ignore[assignment]
     return loaded
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import httpx2
+import openai
 import pytest
 
 from schema.clock import new_id
+from schema.errors import CoursewrightError, Permanent
 from storage.calls import Beginning
 from tasks.clients.prices import cost_usd
 from tasks.clients.record import CallRecord, recorded
-from tasks.clients.translate import retry_after
+from tasks.clients.translate import refuses_streams, retry_after, translated
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 
@@ -68,3 +71,59 @@ def test_only_the_vendors_own_endpoint_has_the_vendors_prices(base_url: str | No
     with recorded(records.append, call, base_url=base_url) as usage:
         usage.input_tokens = usage.output_tokens = 1_000_000
     assert [record.cost_usd for record in records] == [pytest.approx(15.75) if known else None]
+
+
+REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
+
+
+def translation_of(error: Exception) -> CoursewrightError:
+    with pytest.raises(CoursewrightError) as caught, translated("m", 9):
+        raise error
+    assert caught.value.__cause__ is None and "secret" not in repr(caught.value.as_json())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"type": "server_error", "code": None}, "model_unavailable"),
+        ({}, "model_unavailable"),
+        ("overloaded", "model_unavailable"),
+        ({"type": "requests", "code": "rate_limit_exceeded"}, "model_rate_limited"),
+        ({"code": 429}, "model_rate_limited"),
+        ({"type": "insufficient_quota", "code": "insufficient_quota"}, "model_quota_exhausted"),
+        ({"code": "content_filter"}, "model_refused"),
+    ],
+)
+def test_an_error_in_the_middle_of_a_stream_has_no_status_and_is_told_by_its_code(body: object, code: str) -> None:
+    found = translation_of(openai.APIError("the secret words of the vendor", REQUEST, body=body))
+    assert found.code == code
+    assert isinstance(found, Permanent) is (code in {"model_quota_exhausted", "model_refused"})
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (httpx2.ReadError("secret"), "model_unavailable"),
+        (httpx2.RemoteProtocolError("secret"), "model_unavailable"),
+        (httpx2.ReadTimeout("secret"), "model_timeout"),
+    ],
+)
+def test_a_body_that_breaks_off_while_it_is_read_is_a_broken_connection(error: Exception, code: str) -> None:
+    assert translation_of(error).code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        (400, {"param": "stream_options", "message": "Unknown parameter."}, True),
+        (422, {"message": "extra inputs are not permitted: stream_options"}, True),
+        (400, {"param": "messages", "message": "Too long."}, False),
+        (400, {"message": "The upstream server says: too long."}, False),
+        (401, {"param": "stream", "message": "No."}, False),
+        (503, {"message": "upstream is away"}, False),
+    ],
+)
+def test_only_who_names_the_stream_refuses_it(status: int, body: dict[str, str], refused: bool) -> None:
+    answer = httpx2.Response(status, request=REQUEST)
+    assert refuses_streams(openai.APIStatusError(body["message"], response=answer, body=body)) is refused

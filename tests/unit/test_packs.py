@@ -28,7 +28,8 @@ each_pack = pytest.mark.parametrize("pack", shelf(), ids=lambda pack: pack["id"]
 
 
 def request_for(pack: Pack, **changes: Any) -> CourseRequest:
-    payload = {"subject": pack["topic"], "gradeBand": pack["gradeBand"], "mode": "options"} | changes
+    usual = {"subject": pack["topic"], "gradeBand": pack["gradeBand"], "mode": "options", "language": "en"}
+    payload = usual | changes
     return cast(CourseRequest, load_new_job({"jobType": "course", "payload": payload}).payload)
 
 
@@ -304,7 +305,7 @@ class TestFinding:
 
 
 def found(subject: str, **changes: Any) -> str | None:
-    payload = {"subject": subject, "gradeBand": "Any", "mode": "options"} | changes
+    payload = {"subject": subject, "gradeBand": "Any", "mode": "options", "language": "en"} | changes
     request = cast(CourseRequest, load_new_job({"jobType": "course", "payload": payload}).payload)
     pack = find_pack(shelf(), request)
     return pack["id"] if pack else None

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
 
 import pytest
 
-from tasks.pipeline import CONTROL_QUEUE, PIPELINES, Pipeline
+from tasks.pipeline import CONTROL_QUEUE, COURSE_QUEUE, MEDIA_QUEUE, PIPELINES, Pipeline, first_with, task_name
 from tasks.steps import STEPS
 
 each = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES.keys())
@@ -14,19 +15,50 @@ def test_a_course_goes_the_whole_way_and_a_picture_its_own() -> None:
     names = {kind: [step.name for step in pipeline.steps] for kind, pipeline in PIPELINES.items()}
     assert names == {
         "course": ["skeleton", "fill", "validate", "persist", "catalog", "media"],
+        "exam_course": ["settings", "questions", "topics", "lessons", "validate", "persist", "catalog"],
         "media": ["picture", "attach"],
     }
 
 
-def test_every_step_can_be_done_and_belongs_to_one_kind_of_job() -> None:
-    named = [step.name for pipeline in PIPELINES.values() for step in pipeline.steps]
-    assert sorted(named) == sorted(STEPS)
+def test_every_step_of_every_kind_can_be_done() -> None:
+    assert {kind: [step.name for step in pipeline.steps] for kind, pipeline in PIPELINES.items()} == {
+        kind: list(steps) for kind, steps in STEPS.items()
+    }
+    for place in {place for steps in STEPS.values() for place in steps.values()}:
+        assert callable(import_module(place).run)
 
 
-def test_no_job_waits_in_the_queue_of_the_clock_or_in_anothers() -> None:
-    queues = [pipeline.queue for pipeline in PIPELINES.values()]
-    assert CONTROL_QUEUE not in queues
-    assert len(set(queues)) == len(queues)
+def test_a_step_is_told_by_the_kind_of_its_job_where_several_have_its_name() -> None:
+    names = [step.name for pipeline in PIPELINES.values() for step in pipeline.steps]
+    assert names.count("validate") > 1
+    for kind, pipeline in PIPELINES.items():
+        for step in pipeline.steps:
+            assert first_with(step.name, kind) == (pipeline, step)
+    with pytest.raises(KeyError):
+        first_with("media", "exam_course")
+
+
+def test_no_message_means_the_steps_of_two_kinds() -> None:
+    named = [task_name(kind, step.name) for kind, pipeline in PIPELINES.items() for step in pipeline.steps]
+    assert len(set(named)) == len(named)
+    # What workers of older releases read must stay.
+    assert {"coursewright.skeleton", "coursewright.validate", "coursewright.picture"} <= set(named)
+    assert "coursewright.exam_course.validate" in named
+
+
+def test_what_fails_its_checks_names_steps_it_has() -> None:
+    for kind in ("course", "exam_course"):
+        pipeline = PIPELINES[kind]
+        order = [step.name for step in pipeline.steps]
+        from_where = [order.index(name) for name in (*pipeline.plans, pipeline.fills)]
+        assert from_where == sorted(from_where)
+        assert from_where[-1] < order.index("validate")
+
+
+def test_no_job_waits_in_the_queue_of_the_clock_and_courses_not_behind_pictures() -> None:
+    queues = {kind: pipeline.queue for kind, pipeline in PIPELINES.items()}
+    assert CONTROL_QUEUE not in queues.values()
+    assert queues == {"course": COURSE_QUEUE, "exam_course": COURSE_QUEUE, "media": MEDIA_QUEUE}
 
 
 @each

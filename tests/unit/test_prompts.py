@@ -17,7 +17,9 @@ NAMES = sorted(path.stem for path in Path(tasks.prompts.__file__).parent.glob("*
 
 
 def test_there_is_a_prompt_for_every_kind_of_question() -> None:
-    assert NAMES == ["items", "items_numeric", "plan", "repair", "study_text", "verify"]
+    course = ["items", "items_numeric", "plan", "repair", "study_text", "verify"]
+    exam = ["exam_answers", "exam_left_out", "exam_lesson", "exam_merge", "exam_same", "exam_topics"]
+    assert [*exam, *course] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,6 +44,7 @@ class TestWhatIsMissing:
         assert (settings.host, settings.port, settings.flower_port) == ("127.0.0.1", 8000, 5555)
         assert settings.agent_token is None
         assert (settings.worker_concurrency, settings.media_concurrency, settings.web_concurrency) == (16, 2, 2)
+        assert settings.streams_per_process == 5000
 
     @pytest.mark.parametrize("name", ENVIRON)
     @pytest.mark.parametrize("value", [None, "", "  "])
@@ -78,6 +79,7 @@ MALFORMED = [
     *(("WORKER_CONCURRENCY", number) for number in ("0", "1001")),
     *(("MEDIA_CONCURRENCY", number) for number in ("0", "101")),
     *(("WEB_CONCURRENCY", number) for number in ("0", "65", "2.5", "two")),
+    *(("STREAMS_PER_PROCESS", number) for number in ("0", "100001", "many")),
     *(("JOB_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("EVENT_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("RESEND_AFTER_SECONDS", number) for number in ("0", "3601")),
@@ -185,6 +187,53 @@ class TestLimits:
         assert read().model.limits == ModelLimits(None, None, None, None)
         given = read(MODEL_CALLS_PER_MINUTE="60", ORG_MODEL_TOKENS_PER_MINUTE="9000").model.limits
         assert given == ModelLimits(calls=60, tokens=None, organization_calls=None, organization_tokens=9000)
+
+
+class TestNotices:
+    MAIL = {"SMTP_URL": "smtp://me:p%40ss@mail.example:2525", "MAIL_FROM": "Courses <courses@school.example>"}
+
+    def test_nothing_is_set_unless_it_is(self) -> None:
+        notices = read().notices
+        assert (notices.mail, notices.public_url, notices.private_targets.any) == (None, None, False)
+
+    def test_a_mail_server_and_who_writes(self) -> None:
+        mail = read(**self.MAIL).notices.mail
+        assert mail is not None
+        assert (mail.host, mail.port, mail.tls, mail.user, mail.password) == ("mail.example", 2525, False, "me", "p@ss")
+        assert (str(mail.sender), mail.sender.domain) == ("Courses <courses@school.example>", "school.example")
+        assert "p@ss" not in repr(mail)
+
+    @pytest.mark.parametrize(
+        ("url", "port", "tls"),
+        [("smtp://mail.example", 587, False), ("smtps://mail.example", 465, True), ("smtp://[::1]:25/", 25, False)],
+    )
+    def test_its_usual_ports(self, url: str, port: int, tls: bool) -> None:
+        mail = read(SMTP_URL=url, MAIL_FROM="a@b.example").notices.mail
+        assert mail is not None and (mail.port, mail.tls, mail.user) == (port, tls, None)
+
+    @pytest.mark.parametrize("name", ["SMTP_URL", "MAIL_FROM"])
+    def test_one_without_the_other_is_a_fault_that_names_both(self, name: str) -> None:
+        other = ({"SMTP_URL", "MAIL_FROM"} - {name}).pop()
+        assert faults(**{name: self.MAIL[name]}) == (
+            f"{other} is not set, but {name} is. Set both to send mails, or neither."
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(("SMTP_URL", url) for url in ("mail.example:25", "http://a", "smtp://", "smtp://a:0", "smtp://a:b")),
+            *(("SMTP_URL", url) for url in ("smtp://user@a", "smtp://a/path", "smtp://u:secret@a:99999")),
+            *(("MAIL_FROM", text) for text in ("courses", "Courses <>", "a b@c", "a@b\nBcc: c@d", "a@b, c@d")),
+            *(("WEBHOOK_PRIVATE_TARGETS", text) for text in ("10.0.0.0/33", "a b", "https://a.example")),
+            *(("PUBLIC_URL", url) for url in ("courses.example", "https://", "https://a?b", "https://a b")),
+        ],
+    )
+    def test_what_is_malformed_is_named_without_its_value(self, name: str, value: str) -> None:
+        told = faults(**{**self.MAIL, name: value})
+        assert told.startswith(f"{name} is malformed. It needs ") and "secret" not in told
+
+    def test_the_address_of_the_web_has_no_slash_at_its_end(self) -> None:
+        assert read(PUBLIC_URL="https://a.example/courses/").notices.public_url == "https://a.example/courses"
 
 
 class TestSecrets:

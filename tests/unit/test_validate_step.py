@@ -114,7 +114,8 @@ def work_with(request: CourseRequest, checkpoints: dict[tuple[str, str], Any]) -
 
 class TestAssembling:
     def request(self, **changes: Any) -> CourseRequest:
-        payload = {"subject": "The water cycle", "gradeBand": "3-5", "mode": "options", "itemsPerGroup": 3} | changes
+        water = {"subject": "The water cycle", "gradeBand": "3-5", "mode": "options", "language": "en"}
+        payload = water | {"itemsPerGroup": 3} | changes
         return cast(CourseRequest, load_new_job({"jobType": "course", "payload": payload}).payload)
 
     def assembled(self, request: CourseRequest) -> tuple[Skeleton, dict[str, Any], Course]:

@@ -14,7 +14,7 @@ from schema.fields import Flag, StrictSchema, Text, Whole, load
 from schema.job import CancelSchema, is_id
 from storage import batches as rows
 from tasks import batches
-from web.api.jobs import KEY_LIMIT, NewCourseJobSchema, idempotency_key
+from web.api.jobs import KEY_LIMIT, JobRequestSchema, idempotency_key
 from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
@@ -33,7 +33,7 @@ _LIST_QUERY = {
 class NewCourseBatchSchema(StrictSchema):
     """What is sent to ask for many courses."""
 
-    jobs = fields.List(fields.Nested(NewCourseJobSchema), required=True, validate=validate.Length(1, MOST_JOBS))
+    jobs = fields.List(fields.Nested(JobRequestSchema), required=True, validate=validate.Length(1, MOST_JOBS))
 
 
 class BatchStartedSchema(StrictSchema):

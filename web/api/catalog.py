@@ -1,4 +1,5 @@
-"""``/api/catalog``: the organization's catalog, whole or as changes; and the public one (public contract 2.5)."""
+"""``/api/catalog``: the organization's catalog, whole, as changes or as a stream; and the public one (public contract
+2.5)."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ from web.caching import tagged, unchanged
 from web.describe import describe
 from web.identity import PUBLIC as NOTHING
 from web.identity import Need, needs, who
+from web.streams.asking import last_seen
+from web.streams.connection import Start
+from web.streams.feeds import CatalogFeed
+from web.streams.handover import open_stream
 from web.wiring import deps
 
 blueprint = needs(Blueprint("catalog", __name__, url_prefix="/api/catalog"), Need(read="viewer", write="author"))
@@ -40,6 +45,24 @@ def _changes(catalog_id: UUID) -> Response:
     return response
 
 
+def _stream(catalog_id: UUID) -> Response:
+    seen = last_seen()
+    # Who says nothing of what they have seen begins with what is now.
+    position = catalog.version(deps().db, catalog_id) if seen is None else seen
+    feed = CatalogFeed(deps().db, catalog_id)
+    return open_stream(Start(feed, position, resumed=seen is not None, told=seen is None))
+
+
+_STREAMED = describe(
+    "Follow what changes in a catalog.",
+    {200: (None, "Every change after Last-Event-ID, and then each as it comes; reset when they can't be told.")},
+    headers={"Last-Event-ID": "The last version seen. A browser's EventSource sends it by itself."},
+    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID: a catalog's version."},
+    problems=(422, 501, 503),
+    media_type="text/event-stream",
+)
+
+
 @blueprint.get("")
 @describe("Read the catalog, whole and current.", {200: (CatalogSchema, "Every course in it.")}, tagged=True)
 def show() -> Response:
@@ -57,6 +80,12 @@ def changes() -> Response:
     return _changes(who().organization_id)
 
 
+@blueprint.get("/stream")
+@_STREAMED
+def stream() -> Response:
+    return _stream(who().organization_id)
+
+
 @public.get("")
 @describe("Read the public catalog.", {200: (CatalogSchema, "Every public course.")}, tagged=True)
 def show_public() -> Response:
@@ -72,3 +101,9 @@ def show_public() -> Response:
 )
 def changes_public() -> Response:
     return _changes(PUBLIC)
+
+
+@public.get("/stream")
+@_STREAMED
+def stream_public() -> Response:
+    return _stream(PUBLIC)

@@ -13,19 +13,23 @@ from schema.events import EventSchema
 from schema.fields import Flag, StrictSchema, Text, load
 from schema.job import (
     OLDER_JOB_TYPES,
+    REQUESTABLE,
     RETRYABLE,
     STATUSES,
     CancelSchema,
     CourseRequestSchema,
+    ExamCourseRequestSchema,
     JobSchema,
     is_id,
     load_new_job,
 )
 from storage import events, jobs
 from tasks import commands
+from tasks.estimates import seconds_left
 from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
-from web.describe import describe
+from web.describe import Either, describe
 from web.identity import Need, needs, who
+from web.streams.asking import stream_url
 from web.wiring import deps
 
 blueprint = needs(Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
@@ -50,11 +54,11 @@ _COLUMNS = {
 _EVENTS_QUERY = {"after": "The seq of the last event seen; 0 is the beginning."}
 
 
-class NewCourseJobSchema(StrictSchema):
-    """What is sent to ask for a course."""
+class JobRequestSchema(StrictSchema):
+    """What is sent to ask for a course: from a subject (``course``), or from an exam (``exam_course``)."""
 
-    jobType = Text(required=True, validate=validate.OneOf(["course"]))
-    payload = fields.Nested(CourseRequestSchema, required=True)
+    jobType = Text(required=True, validate=validate.OneOf(REQUESTABLE))
+    payload = Either(CourseRequestSchema, ExamCourseRequestSchema, required=True)
 
 
 class JobStartedSchema(StrictSchema):
@@ -93,7 +97,8 @@ def job_id_of(text: str) -> UUID:
 
 def read_job(job_id: str) -> dict[str, Any]:
     """The job of this organization, as shown. Raises ``NotFound``."""
-    job = jobs.read(deps().db, who().organization_id, job_id_of(job_id))
+    whose = who().organization_id
+    job = jobs.read(deps().db, whose, job_id_of(job_id), seconds_left(deps(), whose))
     if job is None:
         raise NotFound("There is no such job.")
     return job
@@ -114,7 +119,7 @@ def started_answer(started: commands.Started) -> Response:
         "jobId": str(started.job_id),
         "status": started.status,
         "statusUrl": status_url,
-        "streamUrl": f"{status_url}/stream",
+        "streamUrl": stream_url(started.job_id),
     }
     if not started.fresh and not started.by_key:
         body["existing"] = True
@@ -131,7 +136,7 @@ def started_answer(started: commands.Started) -> Response:
         202: (JobStartedSchema, "The job is accepted."),
         200: (JobStartedSchema, "This very request was accepted before; here is its job."),
     },
-    body=NewCourseJobSchema,
+    body=JobRequestSchema,
     headers={"Idempotency-Key": f"Your name for this request, 1 to {KEY_LIMIT} characters: sent again, the same job."},
     problems=(400, 409, 413, 422, 429),
 )
@@ -159,7 +164,8 @@ def index() -> Response:
         raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
     if "batch_id" in filters and not is_id(filters["batch_id"]):
         raise Invalid([FieldError("batchId", "invalid_value", "Not a batch id.")])
-    found = jobs.newest(deps().db, who().organization_id, filters, read_cursor(), limit + 1)
+    whose = who().organization_id
+    found = jobs.newest(deps().db, whose, filters, read_cursor(), limit + 1, seconds_left(deps(), whose))
     shown, following = page(found, limit)
     return jsonify({"jobs": shown, "nextCursor": following})
 

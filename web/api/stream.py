@@ -1,56 +1,78 @@
-"""``/api/jobs/{jobId}/stream``: a job's events as Server-Sent Events, resumed by ``Last-Event-ID``.
+"""``/api/jobs/{jobId}/stream``: a job's events as Server-Sent Events, resumed by ``Last-Event-ID`` (public contract 3).
 
-Each connection replays what the client hasn't seen and ends; the ``retry`` it is given brings the client back two
-seconds later with the id it has, so nothing is lost and no thread is held while there is nothing to say. After the
-last event of a finished job the answer is 204, which stops an ``EventSource`` for good.
+The view decides whether there is something to stream, and to whom. What is streamed is up to ``web.streams``.
 """
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from functools import partial
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from schema.errors import FieldError, Invalid
-from storage import events
-from web import sse
-from web.api.jobs import read_job
+from schema.clock import utc_now
+from schema.errors import NotFound
+from storage import events, jobs
+from tasks.estimates import seconds_left
+from web.api.jobs import job_id_of
 from web.describe import describe
 from web.identity import Need, needs, who
+from web.streams import token
+from web.streams.asking import last_seen
+from web.streams.connection import Start
+from web.streams.feeds import JobFeed
+from web.streams.handover import open_stream
 from web.wiring import deps
 
-blueprint = needs(Blueprint("stream", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
+_NEED = Need(read="viewer", write="author", by_token=True)
+blueprint = needs(Blueprint("stream", __name__, url_prefix="/api/jobs"), _NEED)
+#: The same under the name older clients know.
+older = needs(Blueprint("older_stream", __name__, url_prefix="/api/generation"), _NEED)
 
-RETRY_MILLISECONDS = 2000
-_FINAL = {"done", "failed", "cancelled", "dead_letter"}
+_DESCRIBED = describe(
+    "Follow a job's events.",
+    {
+        200: (None, "Every event after Last-Event-ID, and then each as it comes, until the job is over."),
+        204: (None, "The job is over and every event was seen."),
+    },
+    headers={"Last-Event-ID": "The id of the last event seen. A browser's EventSource sends it by itself."},
+    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID."},
+    problems=(404, 422, 501, 503),
+    media_type="text/event-stream",
+)
 
 
 @blueprint.get("/<job_id>/stream")
-@describe(
-    "Follow a job's events.",
-    {200: (None, "Events after Last-Event-ID."), 204: (None, "The job is over and every event was seen.")},
-    headers={"Last-Event-ID": "The id of the last event seen. A browser's EventSource sends it by itself."},
-    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID."},
-    problems=(404, 422),
-    media_type="text/event-stream",
-)
+@_DESCRIBED
 def stream(job_id: str) -> Response:
-    after = _last_seen()
-    job = read_job(job_id)
-    new = events.after(deps().db, who().organization_id, UUID(job_id), after)
-    if not new and _over(job):
-        return Response(status=204)
-    body = sse.retry(RETRY_MILLISECONDS) + "".join(sse.frame(event) for event in new)
-    return Response(body, headers=sse.HEADERS)
+    return _stream(job_id)
 
 
-def _over(job: dict[str, Any]) -> bool:
-    return job["status"] in _FINAL and not job["mediaPending"]
+@older.get("/stream/<job_id>")
+@_DESCRIBED
+def older_stream(job_id: str) -> Response:
+    return _stream(job_id)
 
 
-def _last_seen() -> int:
-    raw = request.headers.get("Last-Event-ID") or request.args.get("lastEventId") or "0"
-    if not raw.isascii() or not raw.isdigit() or len(raw) > 9:
-        raise Invalid([FieldError("lastEventId", "invalid_value", "Use the id of the last event you have seen.")])
-    return int(raw)
+def _stream(job_id: str) -> Response:
+    identity, found_id = who(), job_id_of(job_id)
+    whose = identity.organization_id
+    seen = last_seen()
+    # One event at most: what is there decides the answer, the rest is read for all who follow the job together.
+    found = events.look(deps().db, whose, found_id, seen or 0, limit=1)
+    if found is None:
+        raise NotFound("There is no such job.")
+    if identity.way == "stream":
+        token.check_age(found.ended_at, utc_now())
+    if found.over and (seen or 0) >= found.last_seq:
+        return _for_everybody(Response(status=204))
+    # Who claims to have seen more than there is has seen all there is.
+    shown = partial(jobs.read_numbered, deps().db, whose, found_id, seconds_left(deps(), whose))
+    feed = JobFeed(deps().db, whose, found_id, shown)
+    return _for_everybody(open_stream(Start(feed, min(seen or 0, found.last_seq), resumed=bool(seen))))
+
+
+def _for_everybody(answer: Response) -> Response:
+    """A token in the address is all a page of another site needs; nothing of this site's own identity goes with it."""
+    if who().way == "stream":
+        answer.headers["Access-Control-Allow-Origin"] = "*"
+    return answer

@@ -47,6 +47,7 @@ def examine(deps: Deps, *, embedded: bool, model: bool, ping: bool) -> Iterator[
     yield from servers.postgres(deps)
     yield from servers.broker(deps, [*QUEUES, "control"])
     yield from servers.store(deps)
+    yield from servers.mail(deps)
     yield host.model(deps, ask=model)
     if ping:
         yield from work.workers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from smtplib import SMTPException
 
 from schema.clock import utc_now
 from schema.errors import Unavailable
@@ -11,6 +12,7 @@ from storage import health
 from storage.health import DatabaseFacts
 from storage.schema_version import current, differences, head
 from tasks.deps import Deps
+from tasks.notices.mails import connected, words_for
 from web.doctor.finding import Finding, fault, ok, warning
 
 #: Below this Postgres major something the code relies on is missing; the tests run on the second.
@@ -165,3 +167,19 @@ def store(deps: Deps) -> Iterator[Finding]:
             yield ok(name, "Writes, reads, and refuses to overwrite what it should not.")
         else:
             yield fault(name, f"{wrong[0].upper()}{wrong[1:]}.", _MEND_STORE)
+
+
+def mail(deps: Deps) -> Iterator[Finding]:
+    """The mail server, where one is set: does it answer, and let us in? No mail is sent."""
+    settings = deps.settings.notices
+    if settings.mail is None:
+        return
+    try:
+        with connected(settings.mail):
+            pass
+    except (OSError, SMTPException) as error:
+        yield fault("mail", words_for(error), "Check SMTP_URL, and that this host may reach the mail server.")
+        return
+    yield ok("mail", f"{settings.mail.host} answers, and takes what SMTP_URL says.")
+    if settings.public_url is None:
+        yield warning("mail", "PUBLIC_URL is not set, so mails have no links.", "Set it to the address people use.")

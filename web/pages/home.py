@@ -1,17 +1,16 @@
-"""What a person sees first: the courses there are, and the way in."""
+"""The way in, and where it leads."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, session, url_for
+from flask import Blueprint, redirect, session, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as BaseResponse
 
 from schema.clock import short_code
 from schema.errors import Forbidden
-from storage import catalog, jobs
 from tasks.deps import Deps
 from web.describe import describe
-from web.identity import PUBLIC, Need, needs, who
+from web.identity import PUBLIC, Need, needs
 from web.wiring import deps
 
 blueprint = needs(Blueprint("pages", __name__), Need(read="viewer", write="author"))
@@ -49,8 +48,5 @@ def login(token: str) -> BaseResponse:
 
 
 @blueprint.get("/")
-def home() -> Response:
-    listed = catalog.whole(deps().db, who().organization_id)
-    newest = jobs.newest(deps().db, who().organization_id, {}, None, 10)
-    page = render_template("home.html", catalog=listed, jobs=newest, organization=who().organization_slug)
-    return Response(page, headers={"Cache-Control": "no-store"})
+def home() -> BaseResponse:
+    return redirect(url_for("catalog_pages.show"))

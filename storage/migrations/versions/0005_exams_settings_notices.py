@@ -28,7 +28,7 @@ def _exams() -> None:
       id uuid CONSTRAINT pk_exams PRIMARY KEY, {_organization("exams")},
       title text NOT NULL, subject text NOT NULL, grade_band text NOT NULL, language text NOT NULL,
       context text NOT NULL DEFAULT '', question_count integer NOT NULL DEFAULT 0,
-      revision integer NOT NULL DEFAULT 1, questions_hash text NOT NULL,
+      questions_made integer NOT NULL DEFAULT 0, revision integer NOT NULL DEFAULT 1, questions_hash text NOT NULL,
       created_by text, archived_at timestamptz, created_at {_NOW}, updated_at {_NOW})""")
     op.execute("CREATE INDEX ix_exams_newest ON exams (organization_id, created_at, id)")
     op.execute(f"""CREATE TABLE exam_questions (
@@ -66,6 +66,7 @@ def _webhooks() -> None:
         "UNIQUE INDEX uq_webhook_deliveries_event ON webhook_deliveries (webhook_id, job_id, seq)",
         "INDEX ix_webhook_deliveries_due ON webhook_deliveries (due_at) WHERE due_at IS NOT NULL",
         "INDEX ix_webhook_deliveries_newest ON webhook_deliveries (webhook_id, created_at, id)",
+        "INDEX ix_webhook_deliveries_attempted_at ON webhook_deliveries (attempted_at)",
         "INDEX ix_webhook_deliveries_created_at ON webhook_deliveries (created_at)",
     ):
         op.execute(f"CREATE {index}")
@@ -75,11 +76,13 @@ def _mails() -> None:
     op.execute(f"""CREATE TABLE mails (
       id uuid CONSTRAINT pk_mails PRIMARY KEY, {_organization("mails")}, event text NOT NULL, job_id uuid NOT NULL,
       seq integer NOT NULL, recipient text NOT NULL, body jsonb NOT NULL, status text NOT NULL DEFAULT 'pending',
-      attempts integer NOT NULL DEFAULT 0, due_at timestamptz, sent_at timestamptz, error text, created_at {_NOW},
+      attempts integer NOT NULL DEFAULT 0, due_at timestamptz, attempted_at timestamptz, sent_at timestamptz,
+      error text, created_at {_NOW},
       CONSTRAINT ck_mails_status CHECK (status IN ('pending', 'sent', 'failed')))""")
     for index in (
         "UNIQUE INDEX uq_mails_event ON mails (job_id, seq, recipient)",
         "INDEX ix_mails_due ON mails (due_at) WHERE due_at IS NOT NULL",
+        "INDEX ix_mails_attempted_at ON mails (attempted_at)",
         "INDEX ix_mails_created_at ON mails (created_at)",
     ):
         op.execute(f"CREATE {index}")

@@ -48,12 +48,6 @@ def test_a_study_text_refers_to_objectives_that_exist() -> None:
     assert found(drawn) == [("studyTexts.0.learningObjectives.0", "unknown_reference", "error")]
 
 
-def test_a_lessons_questions_are_its_topics() -> None:
-    lesson = {"id": "l", "title": "One", "content": "Words.", "objectives": [], "questionIds": ["q1", "q3"]}
-    topics = [{"id": "t", "name": "Topic", "questionIds": ["q1", "q2"], "lessons": [lesson]}]
-    assert found(course(topics=topics)) == [("topics.0.lessons.0.questionIds.1", "unknown_reference", "error")]
-
-
 @pytest.mark.parametrize(
     ("ranges", "faulty"),
     [

@@ -1,0 +1,135 @@
+"""Every page in every light and at every width: nothing is cut off, everything is named. And the element elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.conftest import System
+from tests.browser.conftest import Opens
+from tests.fakes.model_server import ModelServer
+
+KINDS: dict[str, dict[str, Any]] = {
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
+}
+
+#: Elements that stick out of the page, or whose words are cut off although nothing says that they may be.
+CUT_OFF = """() => {
+  const found = [];
+  const inside = (one) => [one, ...(one.shadowRoot?.querySelectorAll("*") ?? [])];
+  const all = [...document.querySelectorAll("body *")].flatMap(inside);
+  for (const one of all) {
+    const style = getComputedStyle(one), box = one.getBoundingClientRect();
+    if (!box.width || style.visibility === "hidden" || style.clipPath !== "none" || one.closest("svg")) continue;
+    if (one.parentElement && getComputedStyle(one.parentElement).overflowX === "hidden") continue;
+    if (box.right > innerWidth + 1 || box.left < -1) found.push(`outside: ${one.outerHTML.slice(0, 80)}`);
+    const clips = style.overflowX === "hidden" && style.textOverflow !== "ellipsis" && one.innerText;
+    if (clips && one.scrollWidth > one.clientWidth + 1) found.push(`cut: ${one.outerHTML.slice(0, 80)}`);
+  }
+  return found;
+}"""
+
+#: What can be used without having a name, and pictures without words.
+NAMELESS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, img")]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => one.tagName === "IMG" ? !one.hasAttribute("alt")
+    : !(one.innerText?.trim() || one.getAttribute("aria-label") || one.labels?.length || one.querySelector("img[alt]")))
+  .map((one) => one.outerHTML.slice(0, 120))"""
+
+
+def look_at(page: Page, place: Path) -> None:
+    """Take a picture of the whole page, and see that nothing is wrong with it that a machine can see."""
+    page.screenshot(path=place)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate(NAMELESS) == []
+    assert page.locator("html[lang=en]").count() == 1 and page.locator("h1, generation-progress h2").count() >= 1
+    assert page.title().endswith("Coursewright") and page.locator("link[rel=icon]").count() == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages(opens: Opens, system: System, model: ModelServer, pictures: Path, kind: str) -> None:
+    ready = system.finished(
+        system.start_course(subject="Water cycle", title="A course with quite a long title that needs two lines")
+    )
+    model.script([{"fault": "slow", "purpose": "items", "seconds": 40}])
+    busy = system.start_course(subject=f"Lighthouses, {kind}", gradeBand="6-8")
+    window = opens(**KINDS[kind])
+    page = window.page
+    shot = partial(look_at, page)
+    for name, path in (
+        ("catalog", "/catalog"),
+        ("new", "/courses/new"),
+        ("new-exam", "/courses/new?from=exam"),
+        ("jobs", "/jobs"),
+        ("read", f"/courses/{ready['courseId']}"),
+    ):
+        page.goto(path)
+        page.wait_for_load_state("load")
+        shot(pictures / f"{kind}-{name}.png")
+    page.get_by_text("Show the answer").first.click()
+    page.get_by_text("Show the answer").first.scroll_into_view_if_needed()
+    shot(pictures / f"{kind}-item.png")
+    page.goto(f"/jobs/{busy}")
+    expect(page.get_by_text("Generating:")).to_be_visible()
+    shot(pictures / f"{kind}-job.png")
+    page.get_by_role("button", name="Cancel").click()
+    shot(pictures / f"{kind}-sure.png")
+    page.get_by_role("button", name="Stop it").click()
+    expect(page.get_by_text("What was finished is kept.")).to_be_visible()
+    shot(pictures / f"{kind}-cancelled.png")
+    page.goto("/courses/new")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Subject").fill("Harbours")
+    page.get_by_label("Grade band").fill("6-8")
+    page.get_by_role("button", name="Make the course").click()
+    expect(
+        page.get_by_role("dialog").get_by_text("Planning the course").or_(page.get_by_text("Generating:"))
+    ).to_be_visible()
+    shot(pictures / f"{kind}-dialog.png")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A site of somebody else, and the folder it serves."""
+    handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", tmp_path
+        server.shutdown()
+        thread.join()
+
+
+def test_the_element_works_on_a_page_of_another_site(
+    opens: Opens, system: System, model: ModelServer, elsewhere: tuple[str, Path]
+) -> None:
+    host, folder = elsewhere
+    model.latency = 0.3
+    asked = {"jobType": "course", "payload": {"subject": "Embedded", "gradeBand": "6-8", "mode": "options"}}
+    started = system.call("POST", "/api/jobs", asked).json()
+    (folder / "index.html").write_text(
+        f"""<!doctype html><html lang="en"><title>Elsewhere</title><link rel="icon" href="data:,">
+        <script type="module" src="{system.url}/static/js/generation-progress.js"></script>
+        <generation-progress job-id="{started["jobId"]}" stream-url="{system.url}{started["streamUrl"]}"
+          heading="Our course"></generation-progress>
+        <script>addEventListener("completed", (event) => document.title = event.detail.courseId)</script>"""
+    )
+    window = opens(storage_state=None)
+    window.may_ask(host)
+    window.page.goto(f"http://{host}/")
+    expect(window.page.get_by_role("heading", name="Our course")).to_be_visible()
+    expect(window.page.get_by_text("Done in")).to_be_visible()
+    expect(window.page).to_have_title(system.job(started["jobId"])["courseId"])
+    # Nobody there is signed in, so nobody is offered what they could not do.
+    expect(window.page.get_by_role("button")).to_have_count(0)

@@ -1,0 +1,159 @@
+"""What the scripted model answers when a course is made from an exam, any exam: topics by tags or in stretches, lessons
+that hold each answer, and answers that are read from the lesson and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+_SIGNS = {"+": " plus ", "-": " minus ", "*": " times ", "/": " by ", "=": " is ", "%": " percent ", "_": " "}
+_LABELS = {"example": "A worked example", "terms": "Key terms", "questions": "Questions", "answer": "Answer"}
+
+
+def _words(text: str) -> str:
+    """The words of a text alone: the same for the lesson's writer and for its reader."""
+    return " ".join(re.findall(r"[^\W_]+", text.translate(str.maketrans(_SIGNS)).casefold()))
+
+
+def _topics(facts: dict[str, Any]) -> dict[str, Any]:
+    questions = facts["questions"]
+    fewest, most = facts["fewestTopics"], facts["mostTopics"]
+    groups: dict[str, list[int]] = {}
+    for one in questions:
+        groups.setdefault(one.get("tags", [""])[0], []).append(one["number"])
+    if not fewest <= len(groups) <= most or "" in groups:
+        count, total = (fewest + most + 1) // 2, len(questions)
+        stretches = [questions[total * at // count : total * (at + 1) // count] for at in range(count)]
+        groups = {_name_of(part, at): [one["number"] for one in part] for at, part in enumerate(stretches, start=1)}
+    return {"topics": [{"name": name, "questions": part} for name, part in groups.items()], "labels": _LABELS}
+
+
+def _name_of(questions: list[dict[str, Any]], number: int) -> str:
+    longest = sorted(_words(questions[0]["question"]).split(), key=len)[-1:] or ["things"]
+    return f"Part {number}: {longest[0]}"
+
+
+def _placed(facts: dict[str, Any]) -> dict[str, Any]:
+    topics = len(facts["topics"])
+    return {"questions": [{"number": one["number"], "topic": 1 + one["number"] % topics} for one in facts["questions"]]}
+
+
+def _merged(facts: dict[str, Any]) -> dict[str, Any]:
+    """Topics of one name, or that share questions, are one; then neighbours, until there are few enough."""
+    merged: list[dict[str, Any]] = []
+    for one in facts["topics"]:
+        same = next(
+            (
+                other
+                for other in merged
+                if other["name"] == one["name"] or not set(other["parts"]).isdisjoint(one["sharesQuestionsWith"])
+            ),
+            None,
+        )
+        if same is None:
+            merged.append({"name": one["name"], "parts": [one["number"]]})
+        else:
+            same["parts"].append(one["number"])
+    while len(merged) > facts["mostTopics"]:
+        merged[-2]["parts"] += merged.pop()["parts"]
+    return {"topics": merged}
+
+
+def _lesson(facts: dict[str, Any]) -> dict[str, Any]:
+    lines = [
+        f"**{_words(one['question'])}**: the answer is {_quoted(one['answers'])}."
+        if one.get("answers")
+        else f"**{_words(one['question'])}**: think about it, and ask around."
+        for one in facts["questions"]
+    ]
+    first = facts["questions"][0]
+    return {
+        "title": f"{facts['topic']}: {_words(first['question'])}"[:80],
+        "objectives": [f"Answer questions about {_words(facts['topic'])}."],
+        "sections": [
+            {"title": "What to know", "body": "Read this part slowly.\n\n" + "\n\n".join(lines)},
+            {"title": "Look again", "body": "Cover the text and say each answer in your own words."},
+        ],
+        "example": f"You are asked: *{_words(first['question'])}*. Look it up above, then write the answer down.",
+        "terms": [{"term": facts["topic"], "meaning": "What these questions have in common."}],
+        "explanations": [
+            {"number": one["number"], "explanation": "The lesson says so in plain words."} for one in facts["questions"]
+        ],
+    }
+
+
+def _quoted(answers: list[str]) -> str:
+    return " or ".join(f"`{' '.join(one.replace('`', chr(39)).split())}`" for one in answers)
+
+
+def _answers(facts: dict[str, Any]) -> dict[str, Any]:
+    """From the lesson alone: this side has no memory of what it wrote."""
+    answers = []
+    for one in facts["questions"]:
+        pattern = rf"\*\*{re.escape(_words(one['question']))}\*\*: the answer is `([^`]*)`"
+        found = re.search(pattern, facts["lesson"])
+        answers.append({"number": one["number"], "found": found is not None, "answer": found[1] if found else ""})
+    return {"answers": answers}
+
+
+def _same(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "verdicts": [
+            {"number": one["number"], "same": _words(one["given"]) in {_words(other) for other in one["accepted"]}}
+            for one in facts["questions"]
+        ]
+    }
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "exam_topics": _topics,
+    "exam_placed": _placed,
+    "exam_merged": _merged,
+    "exam_lesson": _lesson,
+    "exam_lesson_anew": _lesson,
+    "exam_answers": _answers,
+    "exam_same": _same,
+}
+#: What a question is for, by the name of its schema.
+PURPOSES = {
+    "exam_topics": "topics",
+    "exam_placed": "topics",
+    "exam_merged": "topics",
+    "exam_lesson": "lessons",
+    "exam_lesson_anew": "repair",
+    "exam_answers": "verify",
+    "exam_same": "verify",
+}
+
+
+def with_wrong_answers(value: Any, count: int) -> Any:
+    """The first ``count`` answers otherwise than they should be: those a lesson teaches, or those read from one."""
+    for one in value.get("answers", [])[:count]:
+        if "found" in one:
+            one["answer"] = "something else"
+    for section in value.get("sections", [])[:1]:
+        section["body"] = re.sub(
+            r"the answer is `[^`]*`", "the answer is `something else`", section["body"], count=count
+        )
+    return value
+
+
+def with_doubled_questions(value: Any) -> Any:
+    """The first question of all in every topic."""
+    topics = value.get("topics", [])
+    for topic in topics[1:]:
+        if "questions" in topic:
+            topic["questions"].insert(0, topics[0]["questions"][0])
+    return value
+
+
+def with_questions_missing(value: Any, count: int) -> Any:
+    """Topics without the last ``count`` questions, places without the first ``count``."""
+    if "labels" in value:
+        last = value["topics"][-1]["questions"]
+        del last[max(1, len(last) - count) :]
+    elif "questions" in value:
+        del value["questions"][:count]
+    return value

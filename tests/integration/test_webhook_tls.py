@@ -1,0 +1,94 @@
+"""A delivery goes to the very address that was judged, and there only to whoever can show the name's certificate."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from schema.targets import NOWHERE_PRIVATE, PrivateTargets, read_url
+from tasks.notices.post import Refused, addresses_of, post
+from tests.fakes.receiver import Receiver
+
+NAME = "hooks.example"
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trust(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
+    """What a sender trusts that knows the authority."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return lambda: context
+
+
+class Secured:
+    """A receiver with a certificate for ``NAME``; ``asked`` are the names it was called by."""
+
+    def __init__(self, authority: trustme.CA) -> None:
+        self.asked: list[str | None] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(NAME).configure_cert(context)
+        context.sni_callback = lambda _, name, __: self.asked.append(name)
+        self.receiver = Receiver(context)
+
+
+@pytest.fixture
+def secured(authority: trustme.CA) -> Iterator[Secured]:
+    made = Secured(authority)
+    with made.receiver:
+        yield made
+
+
+def test_the_certificate_is_that_of_the_name_and_the_connection_goes_to_the_address(
+    secured: Secured, trust: Callable[[], ssl.SSLContext]
+) -> None:
+    target = read_url(f"https://{NAME}:{secured.receiver.port}/in?a=b")
+    answer = post(target, ["127.0.0.1"], {"X-Of": "tests"}, b"{}", trust)
+    assert (answer.status, secured.asked) == (204, [NAME])
+    [got] = secured.receiver.received
+    assert (got.path, got.headers["Host"], got.headers["X-Of"]) == (
+        "/in?a=b",
+        f"{NAME}:{secured.receiver.port}",
+        "tests",
+    )
+
+
+def test_an_address_that_takes_no_connection_is_passed_over(
+    secured: Secured, trust: Callable[[], ssl.SSLContext]
+) -> None:
+    target = read_url(f"https://{NAME}:{secured.receiver.port}/")
+    assert post(target, ["127.9.9.9", "127.0.0.1"], {}, b"{}", trust).status == 204
+
+
+def test_another_name_gets_nothing(secured: Secured, trust: Callable[[], ssl.SSLContext]) -> None:
+    target = read_url(f"https://other.example:{secured.receiver.port}/")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post(target, ["127.0.0.1"], {}, b"{}", trust)
+    assert secured.receiver.received == []
+
+
+def test_an_authority_nobody_knows_gets_nothing(secured: Secured) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post(read_url(f"https://{NAME}:{secured.receiver.port}/"), ["127.0.0.1"], {}, b"{}")
+    assert secured.receiver.received == []
+
+
+def test_every_address_of_a_name_is_judged_and_the_resolver_is_asked_once() -> None:
+    asked = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        return ["93.184.216.34", "169.254.169.254"]
+
+    with pytest.raises(Refused, match=r"hooks\.example has an address that is not public"):
+        addresses_of(read_url(f"https://{NAME}/"), NOWHERE_PRIVATE, resolve)
+    assert asked == [(NAME, 443)]
+    everything = PrivateTargets(everything=True)
+    assert addresses_of(read_url(f"https://{NAME}/"), everything, resolve) == ["93.184.216.34", "169.254.169.254"]

@@ -1,0 +1,43 @@
+"""``/jobs``: what is being made, and one job's progress as a page of its own."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from schema.job import RETRYABLE
+from storage import job_lists
+from web.api.jobs import job_id_of, read_job
+from web.identity import Need, needs, who
+from web.pages.layout import HEADERS, page
+from web.streams.asking import stream_url
+from web.wiring import deps
+
+blueprint = needs(Blueprint("job_pages", __name__, url_prefix="/jobs"), Need(read="viewer", write="author"))
+
+LISTED = 50
+
+
+@blueprint.get("")
+def index() -> Response:
+    return page("jobs.html", jobs=job_lists.recent(deps().db, who().organization_id, LISTED))
+
+
+@blueprint.get("/at-work")
+def at_work() -> Response:
+    """How many there are, for the number in the frame."""
+    response = jsonify({"running": job_lists.at_work(deps().db, who().organization_id)})
+    response.headers.update(HEADERS)
+    return response
+
+
+@blueprint.get("/<job_id>")
+def show(job_id: str) -> Response:
+    job = read_job(job_id)
+    found = job_id_of(job_id)
+    return page(
+        "job.html",
+        job=job,
+        heading=job_lists.title(deps().db, who().organization_id, found),
+        stream_url=stream_url(found),
+        is_over=job["status"] == "done" or job["status"] in RETRYABLE,
+    )

@@ -1,0 +1,60 @@
+"""What every page has: the frame around it, and the headers that keep it to itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, g, render_template, request
+
+from storage import job_lists, organizations
+from web.identity import Identity
+from web.wiring import deps
+
+#: A page runs our own files and nothing else: no script or style written into it, nothing of other hosts.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+#: Never kept: what a page shows is true at the moment it is asked for, also by a back button.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept, Cookie",
+}
+
+
+def page(template: str, status: int = 200, **shown: Any) -> Response:
+    """A page, with its frame as the one who asks may see it."""
+    return Response(render_template(template, **_frame(), **shown), status, HEADERS)
+
+
+def _frame() -> dict[str, Any]:
+    """What the frame shows of the one who asks; nothing where nobody is signed in."""
+    identity: Identity | None = g.get("identity")
+    if identity is None:
+        return {}
+    organization = organizations.read(deps().db, identity.organization_id)
+    return {
+        "organization": organization.name if organization else identity.organization_slug,
+        "may_write": identity.role != "viewer",
+        "running": job_lists.at_work(deps().db, identity.organization_id),
+    }
+
+
+def register(app: Flask) -> None:
+    """Let pages of other sites use our scripts, the progress element above all. They hold nothing of anybody's."""
+
+    @app.after_request
+    def _for_every_site(response: Response) -> Response:
+        if request.endpoint == "static":
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response

@@ -1,0 +1,47 @@
+/** Asking the API as the page's own user, and understanding what it refuses. */
+
+/** What the API answered instead of what was asked for. `errors` are the faulty fields of a 422. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.code = body.code ?? "unknown";
+    this.errors = body.errors ?? [];
+    this.details = body.details ?? {};
+  }
+}
+
+/** The server could not be reached at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super("The server can't be reached just now. Check your connection and try again.");
+    this.status = 0;
+    this.code = "unreachable";
+    this.errors = [];
+  }
+}
+
+/** Ask and get the JSON of the answer. Throws `Problem` or `Unreachable`. */
+export async function ask(method, url, { json, body, headers = {}, signal } = {}) {
+  const sent = { Accept: "application/json", ...headers };
+  if (json !== undefined) {
+    sent["Content-Type"] = "application/json";
+    body = JSON.stringify(json);
+  }
+  let answer;
+  try {
+    answer = await fetch(url, { method, headers: sent, body, signal, cache: "no-cache", referrerPolicy: "no-referrer" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable();
+  }
+  const text = await answer.text();
+  let read = {};
+  try {
+    read = text ? JSON.parse(text) : {};
+  } catch {
+    // A proxy's page, say. What counts is the status.
+  }
+  if (!answer.ok) throw new Problem(answer.status, read);
+  return read;
+}

@@ -3,9 +3,10 @@
 A real worker process, embedded servers, and a model that never answers. Each round asks for a course, lets its first
 call hang for a random moment, so that cancels fall anywhere between two looks of the watcher and on steps of any age,
 cancels the job, and reads from the server when the client hung up. Then the same worker takes the next job, so one that
-were not free would stop the benchmark.
+were not free would stop the benchmark. With ``--streaming`` the call is one whose answer is streamed, and which falls
+silent midway.
 
-    python -m bench.cancel [--cancels 20]
+    python -m bench.cancel [--cancels 20] [--streaming]
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from bench.engine import fresh_home, running, until
@@ -36,14 +38,18 @@ from tests.fakes.model_server import ModelServer
 ORGANIZATION = UUID(DEMO_ORGANIZATION_ID)
 #: A subject no pack covers, so that the very first step asks the model.
 REQUEST = {"jobType": "course", "payload": {"subject": "Volcanoes", "gradeBand": "5", "mode": "options"}}
+#: The call for a plan, which nobody reads along, and one for items.
+SILENT = {"fault": "hang", "seconds": 60}
+STREAMING = {"fault": "stalls", "purpose": "items", "seconds": 60}
 
 
 class Bench:
     """A worker process, and this process as the web: it accepts jobs and cancels them."""
 
-    def __init__(self, home: Path, model: ModelServer) -> None:
+    def __init__(self, home: Path, model: ModelServer, fault: dict[str, Any]) -> None:
         self.home = home
         self.model = model
+        self.fault = fault
         self.keys = read_secrets(home)
         made = {
             "DATABASE_URL": embedded.postgres(home, self.keys),
@@ -82,14 +88,14 @@ class Bench:
         return Spec("worker", [sys.executable, *argv], log, self.environment, grace=10)
 
     def hung(self) -> list[Call]:
-        return [call for call in self.model.calls() if call.fault == "hang"]
+        return [call for call in self.model.calls() if call.fault == self.fault["fault"]]
 
     def cancel_one(self, number: int) -> tuple[float, float]:
         """Seconds from the cancel's commit to the closed connection, and how long the command itself took."""
         from tasks.commands import Asker, cancel_job, start_job
 
         asker = Asker(ORGANIZATION, None)
-        self.model.script([{"fault": "hang", "seconds": 60}])
+        self.model.script([self.fault])
         job_id = start_job(self.deps, asker, load_new_job(REQUEST)).job_id
         until(lambda: len(self.hung()) == number, f"call {number}", within=60)
         time.sleep(random.uniform(0, 1.5))
@@ -107,10 +113,11 @@ class Bench:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cancels", type=int, default=20)
+    options.add_argument("--streaming", action="store_true", help="cancel in the middle of an answer")
     given = options.parse_args()
     with ExitStack() as stack:
         home = stack.enter_context(fresh_home())
-        bench = Bench(home, stack.enter_context(ModelServer()))
+        bench = Bench(home, stack.enter_context(ModelServer()), STREAMING if given.streaming else SILENT)
         stack.enter_context(running(bench.servers))
         bench.prepare()
         stack.callback(bench.deps.close)

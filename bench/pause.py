@@ -23,7 +23,7 @@ def run(work: Work) -> Outcome:
 
 for queue, name in KINDS.items():
     PIPELINES[name] = Pipeline(name, queue, (Step(name, 100, "Pausing", "Paused"),))
-    STEPS[name] = __name__
+    STEPS[name] = {name: __name__}
 
 from tasks.app import app  # noqa: E402
 

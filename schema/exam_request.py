@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from schema.answer_key import identify, option_text
 from schema.errors import FieldError, Invalid
-from schema.exam import MOST_ANSWERS, MOST_OPTIONS, MOST_QUESTIONS, MOST_TAGS, Question, folded, question_key
+from schema.exam import MOST_ANSWERS, MOST_OPTIONS, MOST_QUESTIONS, MOST_TAGS, Question, question_key
 from schema.fields import LANGUAGE_TAG, Line, Lines, StrictSchema, Text, Whole, load
 from schema.wording import tidy
 
@@ -36,6 +36,15 @@ def _not_blank(value: str) -> None:
 
 
 _CHOICE: list[Callable[[Any], Any]] = [validate.Length(max=LONGEST_CHOICE), _not_blank]
+
+
+class Few(fields.List):
+    """A list whose length is judged before what is in it: else a list that is far too long takes long to refuse."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._validate(value)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Choice(Lines):
@@ -70,11 +79,11 @@ class QuestionSchema(StrictSchema):
 
     id = Text(validate=validate.Regexp(r"q[1-9][0-9]{0,8}\Z", error="Use the id the question was shown with."))
     text = Lines(required=True, validate=[validate.Length(max=LONGEST_TEXT), _not_blank])
-    options = fields.List(Choice(validate=_CHOICE), allow_none=True, validate=validate.Length(2, MOST_OPTIONS))
+    options = Few(Choice(validate=_CHOICE), allow_none=True, validate=validate.Length(2, MOST_OPTIONS))
     answer = Answers()
     answers = Answers()
     explanation = Lines(load_default="", validate=validate.Length(max=LONGEST_TEXT))
-    tags = fields.List(
+    tags = Few(
         Line(validate=[validate.Length(max=50), _not_blank]), load_default=list, validate=validate.Length(max=MOST_TAGS)
     )
 
@@ -96,7 +105,8 @@ class QuestionSchema(StrictSchema):
 def _check_distinct(options: Sequence[str]) -> None:
     places: dict[str, int] = {}
     for place, option in enumerate(options):
-        earlier = places.setdefault(folded(option), place)
+        # Letter by letter: "english" and "English" are two options of an exam on capitals.
+        earlier = places.setdefault(option, place)
         if earlier != place:
             raise ValidationError({place: [f"Says the same as option {earlier}."]}, field_name="options")
 
@@ -128,7 +138,7 @@ class NewExamSchema(StrictSchema):
     gradeBand = Line(load_default="", validate=validate.Length(max=50))
     language = Text(validate=LANGUAGE_TAG)
     context = Lines(load_default="", validate=validate.Length(max=LONGEST_CONTEXT))
-    questions = fields.List(fields.Nested(QuestionSchema), required=True, validate=validate.Length(1, MOST_QUESTIONS))
+    questions = Few(fields.Nested(QuestionSchema), required=True, validate=validate.Length(1, MOST_QUESTIONS))
 
 
 class ExamReplacementSchema(NewExamSchema):

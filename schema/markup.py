@@ -16,8 +16,13 @@ from markdown_it.token import Token
 _SCHEMES = frozenset({"", "http", "https", "mailto"})
 #: What can be the beginning of some markup, wherever it stands; and at the beginning of a line only.
 _MARKS = re.compile(r"[\\`*_\[\]<>&~|#]")
-#: A block or a span of code.
-_CODE = re.compile(r"(^[ \t]{0,3}```.*?(?:^[ \t]{0,3}```|\Z)|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+#: A block or a span of code; or a ``<`` with no backslash before it that takes its meaning away.
+_CODE_OR_OPENING = re.compile(
+    r"(^[ \t]{0,3}(`{3,}(?=[^`\n]*$)|~{3,}).*?(?:^[ \t]{0,3}\2|\Z)|`[^`\n]+`)|(?<!\\)((?:\\\\)*)<",
+    re.DOTALL | re.MULTILINE,
+)
+#: So many columns of indentation still fit on a phone.
+_WIDEST_INDENT = 24
 _LINE_MARKS = re.compile(r"^(?:([-+=])|(\d{1,9})([.)]))(?=\s|$|[-+=])", re.MULTILINE)
 
 
@@ -62,10 +67,14 @@ def _leads_away(address: str) -> bool:
 
 
 def as_written(text: str) -> str:
-    """A text as Markdown that shows it as it is: its lines, and no other markup than line breaks."""
-    lines = (line.strip() for line in text.splitlines())
-    escaped = [_escaped(line) for line in lines if line]
-    return "\\\n".join(escaped)
+    """A text as Markdown that shows it as it is: its lines, how far each is indented (by spaces that don't break, as
+    Markdown drops others), and no other markup than line breaks."""
+    lines = [line.rstrip().expandtabs(4) for line in text.splitlines() if line.strip()]
+    return "\\\n".join(_indent(line) + _escaped(line.lstrip()) for line in lines)
+
+
+def _indent(line: str) -> str:
+    return "\N{NO-BREAK SPACE}" * min(len(line) - len(line.lstrip()), _WIDEST_INDENT)
 
 
 def on_one_line(text: str) -> str:
@@ -82,8 +91,7 @@ def without_html(markdown: str) -> str:
     """A text whose raw HTML shows as the signs it consists of. Code stays as it is."""
     if not any(part.startswith("<") for part in unsafe_parts(markdown)):
         return markdown
-    pieces = _CODE.split(markdown)
-    return "".join(piece if at % 2 else piece.replace("<", "\\<") for at, piece in enumerate(pieces))
+    return _CODE_OR_OPENING.sub(lambda found: found[1] or f"{found[3]}\\<", markdown)
 
 
 def closed(markdown: str) -> str:

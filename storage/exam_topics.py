@@ -31,11 +31,3 @@ def keep(tx: Transaction, organization_id: UUID, questions_hash: str, made_by: s
         VALUES (:org, :hash, :by, CAST(:topics AS jsonb)) ON CONFLICT DO NOTHING""",
         {"org": organization_id, "hash": questions_hash, "by": made_by, "topics": json.dumps(topics)},
     )
-
-
-def forget(tx: Transaction, organization_id: UUID, questions_hash: str, made_by: str) -> None:
-    """Let them go: they led to nothing good."""
-    tx.run(
-        "DELETE FROM exam_topics WHERE organization_id = :org AND questions_hash = :hash AND made_by = :by",
-        {"org": organization_id, "hash": questions_hash, "by": made_by},
-    )

@@ -58,10 +58,12 @@ STATEMENTS = {
           updated_at) < clock_timestamp() - make_interval(secs => :behind)) AS catalogs,
         (SELECT count(*) FROM documents WHERE stored_revision < revision
           AND updated_at < (SELECT clock_timestamp() - make_interval(secs => :behind))) AS documents""",
-    # An attempt moves ``due_at`` on, so what is overdue is what nobody tries.
+    # An attempt moves ``due_at`` on, so what is overdue is what nobody tries. A delivery that was put in line at the
+    # very moment its webhook was paused stands there until it is resumed.
     "notices": """SELECT kind, count(*) FILTER (WHERE due_at IS NOT NULL) AS pending,
         GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS overdue
-      FROM (SELECT 'webhook' AS kind, due_at FROM webhook_deliveries WHERE due_at IS NOT NULL
+      FROM (SELECT 'webhook' AS kind, due_at FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
+          WHERE due_at IS NOT NULL AND NOT w.paused
         UNION ALL SELECT 'mail', due_at FROM mails WHERE due_at IS NOT NULL) AS waiting GROUP BY 1""",
     "told": """SELECT kind, outcome, count(*) AS n FROM (
         SELECT 'webhook' AS kind, status AS outcome FROM webhook_deliveries

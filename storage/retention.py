@@ -86,8 +86,9 @@ SELECT count(*) FROM old"""
 
 
 def _old_notices(table: str) -> str:
-    """Deletes what was delivered or given up long ago; and what waits since then for a webhook that is paused."""
-    return f"""WITH old AS (SELECT id FROM {table} WHERE created_at < {_AGO} AND due_at IS NULL
+    """Deletes what was delivered or given up long ago; and what waits since then for a webhook that is paused, or that
+    somebody paused without taking it out of the line."""
+    return f"""WITH old AS (SELECT id FROM {table} WHERE created_at < {_AGO} AND (due_at IS NULL OR due_at < {_AGO})
       LIMIT :batch FOR UPDATE SKIP LOCKED)
     , gone AS (DELETE FROM {table} n USING old WHERE n.id = old.id)
     SELECT count(*) FROM old"""

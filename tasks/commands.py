@@ -141,8 +141,8 @@ def _check_course(tx: Transaction, row: NewRow) -> None:
         raise _busy(other)
 
 
-def _busy(job_id: UUID) -> Conflict:
-    words = f"Job {job_id} is at work on this course with another request. Wait for it or cancel it."
+def _busy(job_id: UUID, on: str = "course") -> Conflict:
+    words = f"Job {job_id} is at work on this {on} with another request. Wait for it or cancel it."
     return Conflict(words, code="active_job_exists", details={"jobId": str(job_id)})
 
 
@@ -183,7 +183,7 @@ def _insert(tx: Transaction, row: NewRow, expected_seconds: float | None) -> Sta
             continue  # it ended between the two looks, so the target is free now
         if other.request_hash == row.request_hash:
             return Started(other.job_id, other.status, fresh=False)
-        raise _busy(other.job_id)
+        raise _busy(other.job_id, on="exam" if row.exam_id else "course")
     raise Conflict("Many jobs for this course begin and end just now. Ask again.", code="active_job_exists")
 
 

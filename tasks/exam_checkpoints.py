@@ -66,6 +66,13 @@ def plans_of(work: Work) -> dict[str, list[Planned]]:
     }
 
 
+def plan_behind(work: Work, topic: Mapping[str, Any], lesson: Lesson) -> Planned:
+    """What a lesson of a topic was to be, by the lesson itself: how lessons are planned may have changed since."""
+    questions = {question["id"]: question for question in exam_of(work)["questions"]}
+    named = Named(topic["name"], tuple(topic["questionIds"]))
+    return Planned(lesson["id"], named, tuple(questions[one] for one in lesson["questionIds"]))
+
+
 def kept_lessons(written: list[Written]) -> dict[str, Any]:
     """The checkpoint of a topic's lessons."""
     taught = {one.lesson["id"]: one.taught for one in written}

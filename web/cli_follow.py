@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import click
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tasks.commands import Asker
     from tasks.deps import Deps
     from web.client import Api, Following
+
+T = TypeVar("T")
+
+#: The exit code after Ctrl-C, as of any command: it says nothing about the job.
+BROKEN_OFF = 130
 
 _url_option = click.option("--url", help="Another deployment, such as https://courses.example.org; else this machine.")
 _token_option = click.option(
@@ -40,7 +45,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print each 
 def watch(job_id: UUID, organization: str | None, url: str | None, token: str | None, as_json: bool) -> None:
     """Follow JOB_ID until it is over. Exits with 1 when it failed or was cancelled."""
     if url:
-        following = _api(url, token, organization).following(str(job_id))
+        api = _api(url, token, organization)
+        _answered(lambda: api.job(str(job_id)))  # a wrong address is said at once, not after long patience
+        following = api.following(str(job_id))
     else:
         deps = wired()
         following = _here(deps, asker_of(deps, organization, job_id), job_id)
@@ -82,7 +89,7 @@ def generate(
         raise click.UsageError("Name either a subject or --exam.")
     job_type = "course" if exam is None else "exam_course"
     given: dict[str, Any] = {"subject": subject, "mode": "options"} if exam is None else {"exam_id": exam}
-    given |= {name: list(wish) if name == "tags" else wish for name, wish in wishes.items() if wish}
+    given |= {name: list(wish) if name == "tags" else wish for name, wish in wishes.items() if _is_told(wish)}
     if url:
         api = _api(url, token, organization)
         job_id = _answered(lambda: api.start(job_type, given))
@@ -93,6 +100,11 @@ def generate(
         started = _start_here(deps, whose, job_type, given)
         job_id, following = str(started), _here(deps, whose, started)
     _follow(following, job_id, as_json)
+
+
+def _is_told(wish: Any) -> bool:
+    """Whether an option was given. A 0 or an empty text was, and is refused where it can't be."""
+    return wish is not None and wish is not False and wish != ()
 
 
 # --- where it runs ----------------------------------------------------------------------------------------------
@@ -151,13 +163,16 @@ def _start_here(deps: Deps, whose: Asker, job_type: str, payload: dict[str, Any]
         give_up(error.message)
 
 
-def _answered(ask: Callable[[], str]) -> str:
+def _answered(ask: Callable[[], T]) -> T:
     from web.client import Away, Refused
 
     try:
         return ask()
     except (Away, Refused) as error:
         give_up(str(error))
+    except KeyboardInterrupt:
+        click.echo("Broken off before an answer came. What was asked for: coursewright jobs list", err=True)
+        sys.exit(BROKEN_OFF)
 
 
 # --- what is seen -----------------------------------------------------------------------------------------------
@@ -173,12 +188,12 @@ def _follow(following: Following, job_id: str, as_json: bool) -> NoReturn:
                 click.echo(json.dumps(event, ensure_ascii=False))
         else:
             _draw(following, job_id)
-        job = following.look()
+        job = following.outcome()
     except (Away, Refused) as error:
         give_up(f"{error} See later how it went: coursewright watch {job_id}")
     except KeyboardInterrupt:
         click.echo(f"The job goes on by itself. See it again with: coursewright watch {job_id}", err=True)
-        sys.exit(130)
+        sys.exit(BROKEN_OFF)
     if not as_json:
         _report(job)
     sys.exit(0 if job["status"] == "done" else 1)

@@ -51,9 +51,10 @@ class Screen:
     def show(self, event: Event) -> None:
         """Draw what has happened."""
         if event["type"] == "content_delta":
-            self._written = (self._written + event["text"])[-10 * _TAIL :]
+            self._written = (self._written + _plain(event["text"]))[-10 * _TAIL :]
             return
-        self._message = words_on(event) or self._message
+        words = _plain(words_on(event))
+        self._message = words or self._message
         progress = event.get("progress")
         if event["type"] == "job_snapshot":
             progress = event["job"]["progress"]
@@ -65,8 +66,8 @@ class Screen:
             self._bar.update(self._task, place=f"step {event['stepIndex'] + 1} of {event['totalSteps']}")
         if event["type"] in {"step_completed", "topic_completed"}:
             self._written = ""
-        if not self._console.is_terminal:
-            self._print_line(event)
+        if words and not self._console.is_terminal:
+            self._console.print(f"{self._bar.tasks[0].completed:5.1f}%  {words}", markup=False)
 
     def tell_left(self, job: dict[str, Any]) -> None:
         """Show how long the job has left."""
@@ -81,10 +82,6 @@ class Screen:
             self._asked_at = now
         return due
 
-    def _print_line(self, event: Event) -> None:
-        if words_on(event):
-            self._console.print(f"{self._bar.tasks[0].completed:5.1f}%  {words_on(event)}", markup=False)
-
     def _drawn(self) -> RenderableType:
         line = Text("  " + self._message, no_wrap=True, overflow="ellipsis")
         if self._left is not None:
@@ -97,6 +94,11 @@ class Screen:
             tail = " ".join(self._written.split())[-_TAIL:]
             parts.append(Text(f"  … {tail}", style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*parts)
+
+
+def _plain(text: str) -> str:
+    """Text that a model wrote, with nothing in it that a terminal takes for an order."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def words_on(event: Event) -> str:

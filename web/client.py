@@ -39,7 +39,8 @@ class Refused(Exception):
 
 
 class Away(Exception):
-    """Nobody answered."""
+    """Nobody answered, or somebody who couldn't just now: a server that is in trouble or stopping, a proxy before one
+    that is away, a limit that is reached. Asking again later may help."""
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Api:
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, timeout=15))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of an answer. Raises ``Refused`` and ``Away``."""
+        """The JSON object of an answer. Raises ``Refused`` and ``Away``."""
         try:
             answer = self.http.request(method, self.url + path, json=body, headers=dict(self.headers))
         except HTTPError as error:
@@ -59,9 +60,15 @@ class Api:
         try:
             read = answer.json()
         except ValueError:
-            read = {}
+            read = None
+        if answer.status == 429 or (answer.status >= 500 and answer.status != 501):
+            said = read.get("detail") if isinstance(read, dict) else None
+            raise Away(str(said or f"{self.url} can't answer just now (HTTP {answer.status})."))
         if answer.status >= 400:
             raise Refused(answer.status, read if isinstance(read, dict) else {})
+        if answer.status >= 300 or not isinstance(read, dict):
+            words = f"{self.url} answers (HTTP {answer.status}), but not as Coursewright does. Check the address."
+            raise Refused(answer.status, {"detail": words})
         return read
 
     def start(self, job_type: str, payload: Mapping[str, Any]) -> str:
@@ -114,6 +121,16 @@ class Following:
                 yield from self._polled(min(FIRST_WAIT * 2**self._failures, LONGEST_WAIT))
                 self._failures = min(self._failures + 1, 10)
 
+    def outcome(self) -> dict[str, Any]:
+        """The job, when its events have ended: asked for until somebody answers. Raises as they do."""
+        while True:
+            try:
+                return self.look()
+            except Away:
+                if self.now() - self._heard > GIVE_UP_SECONDS:
+                    raise
+                self.pause(POLL_SECONDS)
+
     def _streamed(self) -> Iterator[Event]:
         """What one connection brings, until it ends or breaks."""
         wanted = {**self.headers, "Accept": "text/event-stream", "Last-Event-ID": str(self.seen)}
@@ -132,7 +149,7 @@ class Following:
                 for number, told in frames(iter(lambda: answer.read1(65_536), b"")):
                     yield from self._taken(told, number)
                 self._over = self._ended
-        except HTTPError:
+        except (HTTPError, ValueError):  # it broke, or brought what can't be read
             return
         finally:
             answer.close()
@@ -143,11 +160,11 @@ class Following:
         while not self._over and self.now() < until:
             try:
                 found = self.poll(self.seen)
+                if not found and _is_over(self.look()):
+                    found = self.poll(self.seen)  # told between the two questions
+                    self._over = not found
                 for event in found:
                     yield from self._taken(event, event["seq"])
-                if not found:
-                    job = self.look()
-                    self._over = job["status"] in _FINAL and not job["mediaPending"]
                 self._heard = self.now()
             except Away:
                 if self.now() - self._heard > GIVE_UP_SECONDS:
@@ -169,11 +186,15 @@ class Following:
         yield event
 
 
+def _is_over(job: Mapping[str, Any]) -> bool:
+    return job["status"] in _FINAL and not job["mediaPending"]
+
+
 def _ends(event: Event, ended: bool) -> bool:
     """Whether the job is over with this event, pictures included."""
     type_ = event["type"]
     if type_ == "job_snapshot":
-        return event["job"]["status"] in _FINAL and not event["job"]["mediaPending"]
+        return _is_over(event["job"])
     if type_ in {"job_completed", "job_failed", "job_cancelled", "media_settled"}:
         return not event.get("mediaPending")
     return ended and (type_ == "content_delta" or type_.startswith("media_"))

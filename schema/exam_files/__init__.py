@@ -8,7 +8,7 @@ from typing import Literal
 
 from schema.errors import Invalid
 from schema.exam_files.csv_table import read_csv
-from schema.exam_files.found import FileContent, FoundQuestion, LineFault, Note
+from schema.exam_files.found import MOST_FAULTS, FileContent, FoundQuestion, LineFault, Note
 from schema.exam_files.gift import read_gift
 from schema.exam_files.gift_text import NONCHARACTERS
 from schema.exam_request import Draft, QuestionSchema, doubled
@@ -38,7 +38,8 @@ def read_exam_file(raw: bytes, kind: FileFormat) -> CheckedFile:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return CheckedFile(faults=[_unreadable(line, "The file is not in UTF-8. Save it as UTF-8 and send it again.")])
+        words = "The file is not in UTF-8. Save it as UTF-8 (in Excel as the type CSV UTF-8) and send it again."
+        return CheckedFile(faults=[_unreadable(line, words)])
     if strange := NONCHARACTERS.search(text):
         line = text.count("\n", 0, strange.start()) + 1
         return CheckedFile(faults=[_unreadable(line, f"U+{ord(strange[0]):04X} is no character.")])
@@ -54,7 +55,7 @@ def read_exam_file(raw: bytes, kind: FileFormat) -> CheckedFile:
         bodies=bodies,
         drafts=[draft for draft in drafts if draft is not None],
         context="\n\n".join(filter(None, content.context)),
-        faults=sorted(content.faults, key=lambda fault: fault.line),
+        faults=sorted(content.faults, key=lambda fault: fault.line)[:MOST_FAULTS],
         notes=sorted(content.notes, key=lambda note: note.line),
     )
 

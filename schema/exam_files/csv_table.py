@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from schema.answer_key import identify
+from schema.exam import MOST_ANSWERS, MOST_OPTIONS
 from schema.exam_files.found import FileContent, FoundQuestion
+from schema.exam_request import LONGEST_CHOICE
 
 _DELIMITERS = (",", ";", "\t")
+_MOST_COLUMNS = 200
+#: Excel's first line for Excel: ``sep=;``.
+_SEPARATOR_LINE = re.compile(r"sep=.?", re.IGNORECASE)
 #: Headings, folded, and what their column holds.
 _MEANINGS = {
     "question": ("question", "questions", "text", "question text", "prompt", "stem"),
@@ -31,7 +36,8 @@ _MEANINGS = {
     "tags": ("tags", "tag", "category", "topic"),
 }
 _MEANING_OF = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
-_ONE_OPTION = re.compile(r"(?:option|choice)? ?(?:([a-j])|(10|[1-9]))")
+_ONE_OPTION = re.compile(r"(?:option|choice|answer)? ?(?:([a-j])|(10|[1-9]))")
+_ONE_OPTION_OF_NONE = re.compile(r"(?:option|choice)? ?(?:([a-j])|(10|[1-9]))")
 _FIELD_OF = {"question": "text", "options": "options", "answer": "answer", "explanation": "explanation", "tags": "tags"}
 
 
@@ -60,6 +66,9 @@ def read_csv(text: str) -> FileContent:
             content.fault(1, "There is nothing in the file.")
         return content
     line, headings = header
+    if len(headings) > _MOST_COLUMNS:
+        content.fault(line, f"There are {len(headings)} columns. A table has at most {_MOST_COLUMNS}.")
+        return content
     columns = _columns(headings)
     if "question" not in columns.places:
         content.fault(line, "No column is called question. The first line names the columns: question, answer, ...")
@@ -87,7 +96,8 @@ def _delimiter(text: str) -> str:
 
 
 def _rows(text: str, delimiter: str, content: FileContent) -> Iterator[tuple[int, list[str]]]:
-    """Each row that has something in it, with the line it begins on. A fault ends the reading."""
+    """Each row up to its last cell with something in it, if there is one, and the line it begins on. A fault ends the
+    reading."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
@@ -98,20 +108,25 @@ def _rows(text: str, delimiter: str, content: FileContent) -> Iterator[tuple[int
         except csv.Error as error:
             content.fault(line, f"This can't be read as CSV: {error}.", "malformed_file")
             return
-        if any(cell.strip() for cell in cells):
-            yield line, [cell.strip() for cell in cells]
+        cells = [cell.strip() for cell in cells]
+        while cells and not cells[-1]:  # spreadsheets fill up rows
+            cells.pop()
+        if cells and not (line == 1 and len(cells) == 1 and _SEPARATOR_LINE.fullmatch(cells[0])):
+            yield line, cells
 
 
 def _columns(headings: Sequence[str]) -> _Columns:
     folded = [" ".join(re.sub(r"[_\-./]+", " ", heading).casefold().split()) for heading in headings]
-    folded = [re.sub(r"(?<=option|choice)(?=[a-j0-9])", " ", name) for name in folded]
+    folded = [re.sub(r"(?<=option|choice|answer)(?=[a-j0-9])", " ", name) for name in folded]
+    # "Answer 1" is an option where another column says which is right.
+    one_option = _ONE_OPTION if any(_MEANING_OF.get(name) == "answer" for name in folded) else _ONE_OPTION_OF_NONE
     places: dict[str, int] = {}
     options: dict[int, int] = {}
     for place, name in enumerate(folded):
         meaning = _MEANING_OF.get(name)
         if meaning is not None:
             places.setdefault(meaning, place)
-        elif one := _ONE_OPTION.fullmatch(name):
+        elif one := one_option.fullmatch(name):
             options.setdefault(ord(one[1]) - ord("a") if one[1] else int(one[2]) - 1, place)
     numbered = any(folded[place][-1:].isdigit() for place in options.values())
     return _Columns(places, [options[key] for key in sorted(options)], numbered, list(headings))
@@ -120,9 +135,10 @@ def _columns(headings: Sequence[str]) -> _Columns:
 def _check_headings(columns: _Columns, line: int, content: FileContent) -> None:
     """Tell which columns are not taken."""
     taken = {*columns.places.values(), *columns.options}
-    left = [heading for place, heading in enumerate(columns.headings) if place not in taken and heading]
+    left = [heading[:80] for place, heading in enumerate(columns.headings) if place not in taken]
     if left:
-        content.note(line, f"Left out: {', '.join(repr(heading[:80]) for heading in left)}. No such column is known.")
+        named = ", ".join(repr(heading) if heading else "a column without a name" for heading in left)
+        content.note(line, f"Left out: {named}. No such column is known.")
 
 
 def _take(columns: _Columns, cells: Sequence[str], line: int, content: FileContent) -> None:
@@ -164,10 +180,15 @@ def _answers(cell: str, options: Sequence[str], numbered: bool) -> list[str]:
     columns of the options are numbered, an option by its number."""
     if not options:
         return [part.strip() for part in cell.split("|") if part.strip()]
+    if len(options) > MOST_OPTIONS:
+        return [cell]  # is refused for its options, and comparing with all of them would take long
     for separator in ("\0", "|", ";", ","):
-        parts = [_named(part.strip(), options, numbered) for part in cell.split(separator) if part.strip()]
-        if all(identify(part, list(options)) is not None for part in parts):
-            return parts
+        parts = [part.strip() for part in cell.split(separator) if part.strip()]
+        if len(parts) > MOST_ANSWERS or any(len(part) > LONGEST_CHOICE for part in parts):
+            continue
+        named = [_named(part, options, numbered) for part in parts]
+        if all(identify(part, list(options)) is not None for part in named):
+            return named
     return [cell]
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from schema.errors import FieldError
 from schema.exam import MOST_QUESTIONS
 
-#: Reading ends after so many faults: nobody mends more at once.
+#: Reading ends after so many faults, and no more are told: nobody mends more at once.
 MOST_FAULTS = 100
+#: So many texts may stand between the questions.
+MOST_TEXTS = 1000
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,12 @@ class FileContent:
         self.notes.append(Note(line, message))
 
     def is_full(self, line: int) -> bool:
-        """Whether there is no use in reading on at this line: there are too many questions, or faults enough."""
+        """Whether there is no use in reading on at this line: there are too many questions or texts, or faults
+        enough."""
         if len(self.questions) >= MOST_QUESTIONS:
             self.fault(line, f"An exam holds at most {MOST_QUESTIONS} questions, and here begins one more.")
+            return True
+        if len(self.context) >= MOST_TEXTS:
+            self.fault(line, f"More than {MOST_TEXTS} texts have no answers in braces. Is this a GIFT file?")
             return True
         return len(self.faults) >= MOST_FAULTS

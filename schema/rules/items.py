@@ -16,6 +16,9 @@ _ABOVE = re.compile(
     r"|(both|neither) \(?[a-d]\)? (and|nor|or) \(?[a-d]\)?",
     re.IGNORECASE,
 )
+_LETTERS = re.compile(
+    r"(both |neither |only )?\(?[a-h]\)?((, ?| and | or | nor | & |, and )\(?[a-h]\)?)+", re.IGNORECASE
+)
 # Words of grammar stand in any sentence, so finding the key there gives nothing away.
 _GRAMMAR_WORDS = re.compile(
     r"the|and|but|for|nor|yet|are|was|were|has|had|have|does|did|not|you|she|they|his|her|him|its|our|your|their|them"
@@ -36,6 +39,11 @@ def check_item(place: int, item: Item) -> Iterator[Problem]:
     for key, words in (("hint", item.get("hint")), ("explain", item.get("explain"))):
         if words and is_placeholder(words):
             yield finding(f"{path}.{key}", "unfilled_text", f"The {key} is only a placeholder. Write it or remove it.")
+
+
+def speaks_of_others(option: str) -> bool:
+    """Whether an option makes sense only where it stands: "all of the above", "A and C"."""
+    return bool(_ABOVE.fullmatch(option.strip(" .")) or _LETTERS.fullmatch(option.strip(" .")))
 
 
 def _check_stem(path: str, item: Item) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from schema.errors import Transient
+from schema.reading import LARGEST
 from tasks.clients.record import Usage
 from tasks.clients.translate import Unreadable
 
@@ -28,10 +29,20 @@ class Answer:
     reason: str | None = None
     refused: bool = False
     cut_short: bool = False
+    length: int = 0
 
     @property
     def content(self) -> str:
-        return "".join(self.pieces)
+        """The whole text. A character that was cut into halves between two pieces, as servers written in JavaScript do
+        it, is put together; a half alone becomes the sign for an unreadable one."""
+        return "".join(self.pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def add(self, piece: str) -> None:
+        """The answer goes on. Raises ``Unreadable`` when it is longer than any answer that is read."""
+        self.length += len(piece)
+        if self.length > LARGEST:
+            raise Unreadable("The answer went on and on.")
+        self.pieces.append(piece)
 
 
 async def in_one_piece(client: AsyncOpenAI, asked: dict[str, Any], usage: Usage) -> Answer:
@@ -84,7 +95,7 @@ def _take(chunk: Any, answer: Answer, usage: Usage, hear: Callable[[str], None])
     delta = getattr(choice, "delta", None)
     content = getattr(delta, "content", None)
     if isinstance(content, str) and content:
-        answer.pieces.append(content)
+        answer.add(content)
         hear(content)
     if getattr(delta, "refusal", None):
         answer.refused = True

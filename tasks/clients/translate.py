@@ -46,7 +46,7 @@ def broken_off(cause: str) -> Transient:
 
 def refuses_streams(error: openai.APIStatusError) -> bool:
     """Whether an endpoint doesn't accept that an answer is asked for as a stream, or its tokens with it."""
-    return error.status_code in (400, 422) and _STREAM.search(f"{error.param} {error.message}") is not None
+    return error.status_code in (400, 422, 501) and _STREAM.search(f"{error.param} {error.message}") is not None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -136,9 +136,9 @@ def translated(model: str, timeout_seconds: float) -> Iterator[None]:
         raise Transient(words, code="model_timeout") from None
     except openai.APIConnectionError as error:
         raise broken_off(type(error.__cause__ or error).__name__) from None
-    except httpx2.TransportError as error:  # while an answer is read without the library's help
+    except httpx2.RequestError as error:  # while an answer is read without the library's help
         raise broken_off(type(error).__name__) from None
-    except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         words = "The model endpoint's answer is not whole JSON."
         raise Unreadable(words, details={"cause": type(error).__name__}) from None
     except openai.APIError as error:

@@ -44,15 +44,18 @@ def send_next(deps: Deps, found: threading.Event | None = None) -> bool:
         with connected(settings.mail) as server:
             server.send_message(letter(taken, settings.mail.sender, settings.public_url))
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        _not_sent(deps, taken, error)
+        _not_sent(deps, taken, words_for(error), final=_is_final(error))
+    except Exception:
+        # An outer door: a mail that can't be written, to an address nobody foresaw, would be due again for ever.
+        log.exception("mail_crashed", mail=str(taken.mail_id))
+        _not_sent(deps, taken, "Something went wrong on our side.", final=False)
     else:
         mails.sent(deps.db, taken)
     return True
 
 
-def _not_sent(deps: Deps, taken: Taken, error: Exception) -> None:
-    words = words_for(error)
-    pause = None if _is_final(error) else backoff.pause_after(taken.attempts, deps.luck())
+def _not_sent(deps: Deps, taken: Taken, words: str, *, final: bool) -> None:
+    pause = None if final else backoff.pause_after(taken.attempts, deps.luck())
     if pause is None:
         _give_up(deps, taken, words)
     else:
@@ -100,11 +103,13 @@ def _encrypt(server: smtplib.SMTP, settings: MailSettings) -> None:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the mail server will never take this mail: it knows the recipient and refuses, or can't write to such an
-    address."""
+    """Whether the mail server will never take this mail: it knows the recipient or has read the mail and refuses, or
+    can't write to such an address."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             return all(500 <= code < 600 for code, _ in error.recipients.values())
+        case smtplib.SMTPDataError():
+            return 500 <= error.smtp_code < 600
         case smtplib.SMTPNotSupportedError() | UnicodeError():
             return True
     return False

@@ -92,9 +92,7 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _connect(
-    target: Target, addresses: list[str], until: float, trust: Callable[[], ssl.SSLContext]
-) -> socket.socket:
+def _connect(target: Target, addresses: list[str], until: float, trust: Callable[[], ssl.SSLContext]) -> socket.socket:
     for last, address in enumerate(addresses, 1 - len(addresses)):
         try:
             sock = socket.create_connection((address, target.port), timeout=min(CONNECT_SECONDS, _left(until)))
@@ -157,14 +155,14 @@ def _retry_after(response: HTTPResponse) -> float | None:
         return float(given[:9])
     try:
         at = parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a year or a zone with twenty digits
         return None
     return max(0.0, (at - _date_of(response)).total_seconds()) if at.tzinfo else None
 
 
 def _date_of(response: HTTPResponse) -> datetime:
     """The receiver's own clock, by which it told the time. Without it the wish can't be read: it counts as past."""
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         date = parsedate_to_datetime(response.getheader("Date") or "")
         if date.tzinfo:
             return date

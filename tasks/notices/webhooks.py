@@ -7,8 +7,6 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException, RemoteDisconnected
 from uuid import UUID
 
@@ -27,41 +25,50 @@ from tasks.notices.post import Answer, Refused, addresses_of, post
 log = structlog.get_logger(__name__)
 
 #: So many deliveries of one organization are on their way from here at the same time, so that its slow receivers do not
-#: hold up everybody's.
+#: hold up everybody's ...
 EACH_AT_ONCE = 3
+#: ... and only one as soon as so many are on their way in all. Who has none then still finds a free thread.
+MANY = 8
 #: A receiver that says so is gone for good (HTTP 410).
 GONE = 410
 
 _going = Counter[UUID]()
 _lock = threading.Lock()
+#: Held from the look at who has how many to the taking of one more.
+_turn = threading.Lock()
 
 
 def send_next(deps: Deps, found: threading.Event | None = None) -> bool:
     """Send the delivery that has been due for longest. False when none is due. ``found`` is set as soon as one was
     taken: there may be more. Raises ``Unavailable``."""
-    with _lock:
-        busy = [organization for organization, count in _going.items() if count >= EACH_AT_ONCE]
-    taken = deliveries.take(deps.db, busy)
-    if taken is None:
-        return False
-    if found is not None:
-        found.set()
-    with _counted(taken.organization_id):
+    with _turn:
+        taken = _take(deps)
+        if taken is None:
+            return False
+        with _lock:
+            _going[taken.organization_id] += 1
+    try:
+        if found is not None:
+            found.set()
         _deliver(deps, taken)
+    finally:
+        with _lock:
+            _going[taken.organization_id] -= 1
+            if not _going[taken.organization_id]:
+                del _going[taken.organization_id]
     return True
 
 
-@contextmanager
-def _counted(organization_id: UUID) -> Iterator[None]:
+def _take(deps: Deps) -> Taken | None:
+    """The next delivery: of an organization of which none is on its way, as long as there is one. Else a long queue to
+    a slow receiver would go before whatever came later."""
     with _lock:
-        _going[organization_id] += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _going[organization_id] -= 1
-            if not _going[organization_id]:
-                del _going[organization_id]
+        going = dict(_going)
+    taken = deliveries.take(deps.db, list(going))
+    if taken is not None or sum(going.values()) >= MANY:
+        return taken
+    busy = [organization for organization, count in going.items() if count >= EACH_AT_ONCE]
+    return deliveries.take(deps.db, busy) if len(busy) < len(going) else None
 
 
 def _deliver(deps: Deps, taken: Taken) -> None:
@@ -92,6 +99,23 @@ def _deliver(deps: Deps, taken: Taken) -> None:
 
 def _attempt(settings: NoticeSettings, taken: Taken) -> tuple[Answer | None, str | None]:
     """Post a delivery. Returns the answer, if there was one, and a sentence about what was wrong, if anything was."""
+    try:
+        answer = _send(settings, taken)
+    except (Refused, OSError, HTTPException, UnicodeError) as error:
+        return None, _words_for(error)
+    except Exception:
+        # An outer door: what no receiver should be able to bring about is a try that failed. Without a word in its row
+        # the delivery would be due again with every claim, for ever.
+        log.exception("delivery_crashed", webhook=str(taken.webhook_id), delivery=str(taken.delivery_id))
+        return None, "Something went wrong on our side."
+    if 200 <= answer.status < 300:
+        return answer, None
+    if 300 <= answer.status < 400:
+        return answer, f"It answered {answer.status}. Redirects are not followed; give the URL itself."
+    return answer, f"It answered {answer.status}."
+
+
+def _send(settings: NoticeSettings, taken: Taken) -> Answer:
     delivery_id = str(taken.delivery_id)
     body = written(delivery_id, taken.event, taken.created_at, taken.job, settings.public_url)
     headers = {
@@ -101,17 +125,12 @@ def _attempt(settings: NoticeSettings, taken: Taken) -> tuple[Answer | None, str
     }
     try:
         target = read_url(taken.url)
-        answer = post(target, addresses_of(target, settings.private_targets), headers, body)
-    except (Refused, OSError, HTTPException, ValueError) as error:
-        return None, _words_for(error)
-    if 200 <= answer.status < 300:
-        return answer, None
-    if 300 <= answer.status < 400:
-        return answer, f"It answered {answer.status}. Redirects are not followed; give the URL itself."
-    return answer, f"It answered {answer.status}."
+    except ValueError:  # it was checked when it was given, by this release or another
+        raise Refused("Its URL can't be read.") from None
+    return post(target, addresses_of(target, settings.private_targets), headers, body)
 
 
-def _words_for(error: Exception) -> str:
+def _words_for(error: Refused | OSError | HTTPException | UnicodeError) -> str:
     """What went wrong, for whoever reads the log of deliveries."""
     match error:
         case Refused():
@@ -128,7 +147,4 @@ def _words_for(error: Exception) -> str:
             return "Its name can't be resolved."
         case OSError():
             return f"The connection failed: {(error.strerror or type(error).__name__).lower()}."
-        case HTTPException():
-            return "What it answered is not HTTP."
-        case _:
-            return "Its URL can't be read."
+    return "What it answered is not HTTP."

@@ -21,7 +21,7 @@ from tasks.exam_checkpoints import (
     lessons_of,
     model_of,
     part_of,
-    plans_of,
+    plan_behind,
     settings_of,
 )
 from tasks.publish import keep_debug
@@ -75,11 +75,10 @@ def place_of(fault: Problem) -> _Place | None:
 
 
 def _begun(work: Work) -> _Checked:
-    planned, plans, lessons = plans_of(work), {}, {}
+    plans, lessons = {}, {}
     for at, topic in enumerate(work.checkpoint("topics")["topics"]):
-        written = lessons_of(work.checkpoints["lessons", part_of(topic["id"])])
-        for number, (plan, lesson) in enumerate(zip(planned[topic["id"]], written, strict=True)):
-            plans[at, number], lessons[at, number] = plan, lesson
+        for number, written in enumerate(lessons_of(work.checkpoints["lessons", part_of(topic["id"])])):
+            plans[at, number], lessons[at, number] = plan_behind(work, topic, written.lesson), written
     checked = _Checked(plans, lessons, {})
     for place, lesson in lessons.items():
         kept = work.part(answered_part(plans[place].id))
@@ -106,7 +105,8 @@ def _mended(work: Work, checked: _Checked) -> tuple[Course, list[Problem]]:
         _repair(work, checked, by_lesson, repair)
     if history:
         keep_debug(work.deps, work.organization_id, work.job_id, "repair.json", {"repairs": history})
-    course["provenance"]["verified"] = verify and not faults
+    asked = any(question["answers"] for question in exam_of(work)["questions"])
+    course["provenance"]["verified"] = verify and asked and not faults
     return course, problems + _remarks(work, verify)
 
 

@@ -1,7 +1,8 @@
 """The course document of an exam: its topics and lessons, and an item for each question that can be one.
 
 A question becomes an item when it has three or four options of which exactly one is right. Where its text has no place
-for the answer, the blank goes to its end, as on paper. A question that breaks a rule for items (it gives its own answer
+for the answer, the blank goes to its end, as on paper. Its options are shuffled: many exams are written with the right
+one first. A question that breaks a rule for items (it gives its own answer
 away, or asks nearly what another asks) is the exam's own: it is no item then, and stays in its lesson all the same.
 """
 
@@ -15,9 +16,10 @@ from typing import Any, cast
 
 from schema.course import Course, Item, Level, Topic
 from schema.exam import Exam, Question
-from schema.normalize import normalize_course
+from schema.normalize import normalize_course, placed_options
 from schema.problem import Problem
 from schema.rules import check
+from schema.rules.items import speaks_of_others
 from schema.rules.topics import check_coverage
 from schema.wording import BLANK, blank_count
 from tasks.prompts import prompt
@@ -26,6 +28,8 @@ from tasks.strategies.llm_asking import one_line, taken
 LONGEST_STEM, LONGEST_OPTION, LONGEST_EXPLANATION = 2000, 200, 1000
 MOST_TAGS, MOST_OBJECTIVES = 10, 40
 
+#: Where, and by which code, a problem is about the exam's own words.
+_EXAMS_OWN = {("items", "reading_level"), ("title", "unfilled_text")}
 _PROMPTS = ("exam_topics", "exam_left_out", "exam_merge", "exam_lesson", "exam_answers", "exam_same")
 
 
@@ -36,7 +40,7 @@ def prompt_version() -> str:
 
 def course_of(exam: Exam, course_id: str, topics: Sequence[Topic], model: str) -> Course:
     """The whole document in its proper form, with every item that breaks no rule."""
-    course = _draft(exam, course_id, topics, model, _candidates(exam, topics))
+    course = _draft(exam, course_id, topics, model, _candidates(exam, course_id, topics))
     while faulty := _faulty_items(check(course)):
         kept = [item for place, item in enumerate(course["items"]) if place not in faulty]
         course = _draft(exam, course_id, topics, model, kept)
@@ -44,12 +48,11 @@ def course_of(exam: Exam, course_id: str, topics: Sequence[Topic], model: str) -
 
 
 def problems_of(course: Course, exam: Exam) -> list[Problem]:
-    """Everything that is wrong with the course, or remarkable. How hard its questions read is no fault of a course."""
+    """Everything that is wrong with the course, or remarkable. The exam's own title, and how hard its questions read,
+    are no faults of a course: writing it again would not mend them."""
     ids = [question["id"] for question in exam["questions"]]
     found = [*check(course), *check_coverage(course["topics"], ids)]
-    return [
-        replace(one, severity="warning") if (one.path, one.code) == ("items", "reading_level") else one for one in found
-    ]
+    return [replace(one, severity="warning") if (one.path, one.code) in _EXAMS_OWN else one for one in found]
 
 
 def _draft(exam: Exam, course_id: str, topics: Sequence[Topic], model: str, items: Sequence[Item]) -> Course:
@@ -110,10 +113,10 @@ def _levels(topics: Sequence[Topic], items: Sequence[Item]) -> list[Level]:
     return levels
 
 
-def _candidates(exam: Exam, topics: Sequence[Topic]) -> list[Item]:
+def _candidates(exam: Exam, course_id: str, topics: Sequence[Topic]) -> list[Item]:
     questions = {question["id"]: question for question in exam["questions"]}
     found = [
-        _item(topic["id"], questions[question_id])
+        _item(course_id, topic["id"], questions[question_id])
         for topic in topics
         for question_id in topic["questionIds"]
         if question_id in questions
@@ -121,13 +124,14 @@ def _candidates(exam: Exam, topics: Sequence[Topic]) -> list[Item]:
     return [item for item in found if item is not None]
 
 
-def _item(group_id: str, question: Question) -> Item | None:
+def _item(course_id: str, group_id: str, question: Question) -> Item | None:
     options = question["options"] or []
     text = question["text"] if blank_count(question["text"]) else f"{question['text'].rstrip()} {BLANK}"
     if not 3 <= len(options) <= 4 or len(question["answers"]) != 1 or question["answers"][0] not in options:
         return None
     if blank_count(text) != 1 or len(text) > LONGEST_STEM or any(len(option) > LONGEST_OPTION for option in options):
         return None
+    shuffled, right = _shuffled(course_id, question["id"], options, question["answers"][0])
     item: Item = {
         "id": 0,
         "groupId": group_id,
@@ -135,12 +139,20 @@ def _item(group_id: str, question: Question) -> Item | None:
         "variant": "1",
         "mode": "options",
         "text": text,
-        "options": list(options),
-        "correctIndex": options.index(question["answers"][0]),
+        "options": shuffled,
+        "correctIndex": right,
     }
     if 0 < len(question["explanation"].strip()) <= LONGEST_EXPLANATION:
         item["explain"] = question["explanation"]
     return item
+
+
+def _shuffled(course_id: str, question_id: str, options: Sequence[str], right: str) -> tuple[list[str], int]:
+    """The options in an order that course and question alone decide, and the place of the right one. As they are where
+    one speaks of the others."""
+    if any(speaks_of_others(option) for option in options):
+        return list(options), options.index(right)
+    return placed_options(course_id, int(question_id[1:]), right, [option for option in options if option != right])
 
 
 def _faulty_items(problems: Sequence[Problem]) -> set[int]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from schema.course import Lesson
 from schema.errors import Transient
-from schema.exam import Exam, Question
+from schema.exam import Exam, Question, folded
 from schema.markup import as_written, closed, on_one_line, without_html
 from schema.problem import Problem
+from schema.rules.placeholder import is_placeholder
 from tasks.strategies.exam_schemas import LESSON
 from tasks.strategies.exam_sorting import LABELS, Named
 from tasks.strategies.llm_asking import Complete, ask, by_number, one_line, taken, without_headings
@@ -108,7 +109,7 @@ async def write(
         "id": plan.id,
         "title": title,
         "content": content,
-        "objectives": [one for one in objectives if one][:MOST_OBJECTIVES],
+        "objectives": [one for one in objectives if one and not is_placeholder(one)][:MOST_OBJECTIVES],
         "questionIds": [question["id"] for question in plan.questions],
     }
     return Written(lesson, taught)
@@ -169,12 +170,20 @@ def asked(questions: Sequence[Question], explanations: Sequence[dict[str, Any]],
         if question["options"]:
             parts.append("\n".join(f"- {on_one_line(option)}" for option in question["options"]))
         if question["answers"]:
-            answers = "; ".join(on_one_line(one) for one in question["answers"][:MOST_ANSWERS])
+            answers = "; ".join(on_one_line(one) for one in _distinct(question["answers"])[:MOST_ANSWERS])
             parts.append(f"**{on_one_line(labels['answer'])}:** {answers}")
         explanation = question["explanation"] or taken(written.get(number, {}).get("explanation"), 1000)
         if explanation.strip():
             parts.append(as_written(explanation))
     return "\n\n".join(parts)
+
+
+def _distinct(answers: Sequence[str]) -> list[str]:
+    """Of answers that differ only in case or punctuation the first."""
+    spellings: dict[str, str] = {}
+    for answer in answers:
+        spellings.setdefault(folded(answer), answer)
+    return list(spellings.values())
 
 
 def _heading(words: str) -> str:

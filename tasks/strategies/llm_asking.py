@@ -19,7 +19,10 @@ Complete = Callable[[Ask], Awaitable[Any]]
 ITEMS_PER_CALL = 6
 
 T = TypeVar("T")
-_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
+#: A block of code, or the signs before a heading: in code they begin a comment.
+_CODE_OR_HEADING = re.compile(
+    r"(^[ \t]*(`{3,}(?=[^`\n]*$)|~{3,}).*?(?:^[ \t]*\2|\Z))|^[ \t]{0,3}#{1,6}[ \t]+", re.DOTALL | re.MULTILINE
+)
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -62,7 +65,7 @@ def one_line(value: Any, limit: int) -> str:
 
 def without_headings(text: str) -> str:
     """A text whose headings are lines like any other: where parts begin is decided here."""
-    return _HEADING.sub("", text)
+    return _CODE_OR_HEADING.sub(lambda found: found[1] or "", text)
 
 
 def by_number(entries: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:

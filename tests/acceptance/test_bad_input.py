@@ -196,6 +196,7 @@ def test_the_older_spelling_is_taken_and_the_new_one_given(system: System) -> No
         ("/api/courses?visibility=secret", 422),
         ("/api/catalog/changes?since=-1", 422),
         ("/api/catalog/changes?since=1e3", 422),
+        ("/api/catalog/changes?sinse=3", 422),
     ],
 )
 def test_addresses_that_lead_nowhere_say_so(system: System, path: str, status: int) -> None:

@@ -107,15 +107,6 @@ def test_what_was_missed_is_caught_up(opens: Opens, system: System) -> None:
     assert set(cards(page)) == listed and len(cards(page)) == len(listed)
 
 
-def test_where_streams_are_blocked_it_is_current_all_the_same(opens: Opens, system: System) -> None:
-    window = opens()
-    window.may_break = True
-    window.page.route("**/api/catalog/stream*", lambda route: route.abort())
-    window.page.goto("/catalog")
-    course_id = made(system, "Without a stream")
-    expect(window.page.locator(f'#cards > li[data-id="{course_id}"]')).to_be_visible()
-
-
 def test_words_find_courses(opens: Opens, system: System) -> None:
     made(system, "Looked for")
     page = opens("/catalog").page

@@ -55,46 +55,44 @@ def look_at(page: Page, place: Path) -> None:
     assert page.title().endswith("Coursewright") and page.locator("link[rel=icon]").count() == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_pages(opens: Opens, system: System, model: ModelServer, pictures: Path, kind: str) -> None:
+def test_pages(opens: Opens, system: System, model: ModelServer, pictures: Path) -> None:
     ready = system.finished(
         system.start_course(subject="Water cycle", title="A course with quite a long title that needs two lines")
     )
     model.script([{"fault": "slow", "purpose": "items", "seconds": 40}])
-    busy = system.start_course(subject=f"Lighthouses, {kind}", gradeBand="6-8")
-    window = opens(**KINDS[kind])
-    page = window.page
-    shot = partial(look_at, page)
+    busy = system.start_course(subject="Lighthouses on rocky coasts", gradeBand="6-8")
+    pages = {kind: opens(**options).page for kind, options in KINDS.items()}
     for name, path in (
         ("catalog", "/catalog"),
         ("new", "/courses/new"),
         ("new-exam", "/courses/new?from=exam"),
         ("jobs", "/jobs"),
         ("read", f"/courses/{ready['courseId']}"),
+        ("job", f"/jobs/{busy}"),
     ):
-        page.goto(path)
-        page.wait_for_load_state("load")
-        shot(pictures / f"{kind}-{name}.png")
-    page.get_by_text("Show the answer").first.click()
-    page.get_by_text("Show the answer").first.scroll_into_view_if_needed()
-    shot(pictures / f"{kind}-item.png")
-    page.goto(f"/jobs/{busy}")
-    expect(page.get_by_text("Generating:")).to_be_visible()
-    shot(pictures / f"{kind}-job.png")
-    page.get_by_role("button", name="Cancel").click()
-    shot(pictures / f"{kind}-sure.png")
-    page.get_by_role("button", name="Stop it").click()
-    expect(page.get_by_text("What was finished is kept.")).to_be_visible()
-    shot(pictures / f"{kind}-cancelled.png")
-    page.goto("/courses/new")
+        for kind, page in pages.items():
+            page.goto(path)
+            if name == "job":
+                expect(page.get_by_text("Generating:")).to_be_visible()
+            look_at(page, pictures / f"{kind}-{name}.png")
+    system.call("POST", f"/api/jobs/{busy}/cancel", {})
+
+
+def test_what_unfolds_on_a_phone(opens: Opens, system: System, model: ModelServer, pictures: Path) -> None:
+    model.script([{"fault": "slow", "purpose": "plan", "seconds": 40}])
+    page = opens("/courses/new", **KINDS["phone"]).page
     page.get_by_text("More", exact=True).click()
+    look_at(page, pictures / "phone-more.png")
     page.get_by_label("Subject").fill("Harbours")
     page.get_by_label("Grade band").fill("6-8")
     page.get_by_role("button", name="Make the course").click()
-    expect(
-        page.get_by_role("dialog").get_by_text("Planning the course").or_(page.get_by_text("Generating:"))
-    ).to_be_visible()
-    shot(pictures / f"{kind}-dialog.png")
+    expect(page.get_by_role("dialog").get_by_text("Planning the course")).to_be_visible()
+    look_at(page, pictures / "phone-dialog.png")
+    page.get_by_role("button", name="Cancel").click()
+    look_at(page, pictures / "phone-sure.png")
+    page.get_by_role("button", name="Stop it").click()
+    expect(page.get_by_text("What was finished is kept.")).to_be_visible()
+    look_at(page, pictures / "phone-cancelled.png")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 

@@ -188,6 +188,25 @@ class TestFold:
         assert states[6]["texts"] == {}
 
 
+def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> None:
+    grown = [{"type": "content_delta", "part": "text:t1", "text": "begin " * 60 + "and the [blank] end"}]
+    page.evaluate(
+        """async (events) => {
+          const { fresh, fold } = await import("/static/js/job-state.js");
+          await import("/static/js/generation-progress.js");
+          const element = document.createElement("generation-progress");
+          document.body.append(element);
+          await element.updateComplete;
+          element.state = events.reduce(fold, fresh("a-job"));
+          await element.updateComplete;
+        }""",
+        [*STORY, *grown],
+    )
+    words = str(page.locator(".writing").text_content())
+    assert words.startswith("… begin ") and words.endswith("and the ____ end")
+    assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "10"
+
+
 def facts(*numbers: int) -> list[dict[str, int]]:
     return [{"seq": number} for number in numbers]
 
@@ -299,3 +318,89 @@ class TestConnection:
         assert page.evaluate("window.streams.length") == 1
         page.evaluate("(() => { window.away = false; document.dispatchEvent(new Event('visibilitychange')); })()")
         self.is_so(page, "window.states.at(-1) === 'live' && window.streams.length === 2")
+
+
+#: A catalog client before a server that answers from ``window.kept``, and a stream that sends what it is told.
+CATALOG = """async () => {
+  const { CatalogClient } = await import("/static/js/catalog-client.js");
+  const entry = (id) => ({ id, title: id.toUpperCase() });
+  Object.assign(window, { version: 5, kept: ["a", "b"], log: [], asked: [], streams: [] });
+  window.since = () => ({ reset: true });
+  window.fetch = async (url) => {
+    asked.push(String(url));
+    const answer = String(url).includes("/changes") ? since() : { version, courses: kept.map(entry) };
+    return new Response(JSON.stringify(answer));
+  };
+  window.EventSource = class extends EventTarget {
+    constructor(url) {
+      super();
+      this.url = url;
+      streams.push(this);
+      setTimeout(() => this.dispatchEvent(new Event("open")));
+    }
+    send(type, body) {
+      const data = JSON.stringify({ type, ...body });
+      this.dispatchEvent(Object.assign(new Event(type), { data }));
+    }
+    close() {}
+  };
+  window.change = (catalogVersion, action, id) => {
+    const after = action === "deleted" ? null : entry(id);
+    streams.at(-1).send("catalog_updated", { catalogVersion, action, courseId: id, entry: after });
+  };
+  window.catalog = new CatalogClient({
+    onSnapshot: (courses) => log.push(["snapshot", ...courses.keys()]),
+    onChanges: (changes) => log.push(...changes.map((one) => [one.action, one.courseId, one.before?.title ?? null])),
+  }, { second: 20 });
+  catalog.start();
+}"""
+
+
+class TestCatalog:
+    def is_so(self, page: Page, what: str) -> None:
+        eventually(lambda: page.evaluate(what), what=what)
+
+    def shown(self, page: Page) -> list[str]:
+        ids: list[str] = page.evaluate("[...catalog.courses.keys()].sort()")
+        return ids
+
+    def test_one_snapshot_and_then_changes_only(self, page: Page) -> None:
+        page.evaluate(CATALOG)
+        self.is_so(page, "streams.length === 1")
+        assert page.evaluate("streams[0].url").endswith("/api/catalog/stream?lastEventId=5")
+        page.evaluate("(() => { change(6, 'added', 'c'); change(7, 'updated', 'a'); change(8, 'deleted', 'b'); })()")
+        page.evaluate("(() => { change(7, 'updated', 'a'); change(6, 'added', 'c'); })()")
+        assert self.shown(page) == ["a", "c"] and page.evaluate("catalog.version") == 8
+        told = [["snapshot", "a", "b"], ["added", "c", None], ["updated", "a", "A"], ["deleted", "b", "B"]]
+        assert page.evaluate("log") == told
+        assert page.evaluate("asked") == ["/api/catalog"]
+
+    def test_a_missing_version_is_asked_for(self, page: Page) -> None:
+        page.evaluate(CATALOG)
+        self.is_so(page, "streams.length === 1")
+        page.evaluate("""(() => {
+          window.since = () => ({ version: 7, changes: [
+            { version: 6, action: "added", courseId: "c", entry: { id: "c", title: "C" } },
+            { version: 7, action: "deleted", courseId: "a", entry: null }] });
+          change(7, "deleted", "a");
+        })()""")
+        self.is_so(page, "catalog.version === 7")
+        assert self.shown(page) == ["b", "c"]
+        assert page.evaluate("asked") == ["/api/catalog", "/api/catalog/changes?since=5"]
+
+    def test_where_changes_cannot_be_told_it_is_read_anew(self, page: Page) -> None:
+        page.evaluate(CATALOG)
+        self.is_so(page, "streams.length === 1")
+        page.evaluate("""(() => {
+          Object.assign(window, { version: 900, kept: ["x"] });
+          streams[0].send("reset", { catalogVersion: 900 });
+        })()""")
+        self.is_so(page, "catalog.version === 900 && streams.length === 2")
+        assert self.shown(page) == ["x"]
+        assert page.evaluate("streams[1].url").endswith("lastEventId=900")
+        # The same when a window comes back to a server that has forgotten that far.
+        page.evaluate(
+            "(() => { Object.assign(window, { version: 3, kept: ['y'] }); dispatchEvent(new Event('online')); })()"
+        )
+        self.is_so(page, "catalog.version === 3 && streams.length === 3")
+        assert self.shown(page) == ["y"]

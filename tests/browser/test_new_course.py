@@ -72,10 +72,7 @@ def test_a_refusal_without_a_field_is_told_above_the_button(opens: Opens, system
     system.call("POST", f"/api/jobs/{busy}/cancel", {})
 
 
-def test_a_pasted_exam_becomes_a_course_that_can_be_read(
-    opens: Opens, system: System, model: ModelServer, pictures: Path
-) -> None:
-    model.latency = 0.2
+def test_a_pasted_exam_becomes_a_course_that_can_be_read(opens: Opens, system: System, pictures: Path) -> None:
     page = opens("/courses/new?from=exam").page
     page.get_by_label("Title of the exam").fill("Civics, pasted")
     page.get_by_label("Questions", exact=True).fill(CIVICS.read_text("utf-8"))
@@ -94,6 +91,7 @@ def test_a_pasted_exam_becomes_a_course_that_can_be_read(
     shown = str(page.locator("article").text_content())
     assert all(lesson["title"] in shown for topic in course["topics"] for lesson in topic["lessons"])
     assert "What is the supreme law of the land?" in shown
+    page.get_by_role("heading", level=3).first.scroll_into_view_if_needed()
     page.screenshot(path=pictures / "exam-course.png")
 
 

@@ -131,7 +131,7 @@ def no_step_ends_twice(evidence: Evidence, _: Ledger) -> Iterator[str]:
         ended: set[str] = set()
         for event in events:
             if event.type == "job_failed" and event.body["error"]["code"] == "validation_failed":
-                ended -= {"skeleton", "fill"}
+                ended -= {"skeleton", "fill", "questions", "topics", "lessons"}
             if event.type == "step_completed":
                 if event.body["step"] in ended:
                     yield f"{job_id}: {event.body['step']} ended twice (event {event.seq})"
@@ -147,7 +147,7 @@ def one_revision_a_save(evidence: Evidence, _: Ledger) -> Iterator[str]:
     made = Counter((saved.job_id, saved.step) for saved in evidence.revisions)
     yield from (f"{job_id}: {count} revisions by {step}" for (job_id, step), count in made.items() if count > 1)
     for job in evidence.jobs.values():
-        step = "persist" if job.job_type == "course" else "attach"
+        step = "attach" if job.job_type == "media" else "persist"
         if job.status == "done" and made[job.job_id, step] != 1:
             yield f"{job.job_id}: done, with {made[job.job_id, step]} revisions by {step}"
         if job.job_type == "media" and job.status in _NO_REVISION and made[job.job_id, step]:
@@ -165,7 +165,7 @@ def pictures_are_counted(evidence: Evidence, _: Ledger) -> Iterator[str]:
     living = evidence.children()
     for job in evidence.jobs.values():
         children = living[job.job_id]
-        if job.job_type != "course" or not children:
+        if not children:
             continue
         done = sum(child.status == "done" for child in children)
         kinds = Counter(event.type for event in evidence.events[job.job_id])

@@ -35,7 +35,7 @@ class Job:
 
     @property
     def is_done_course(self) -> bool:
-        return self.job_type == "course" and self.status == "done"
+        return self.job_type != "media" and self.status == "done"
 
     @property
     def is_given_up(self) -> bool:
@@ -76,11 +76,11 @@ class Row:
 class Evidence:
     """What is left of a run.
 
-    ``checkpoints`` has the time of each by job, step and part; ``parts`` the part of ``fill`` by job, the purpose of
-    its call and the name people read; ``current`` revision and content by course; ``catalogs`` version and file
-    version; ``changes`` versions and courses by catalog; ``listed`` the listed revision by course; ``files`` what the
-    store holds by key, but for what is there for operators; ``assets`` the keys of pictures by their rows, and
-    ``pictures`` those in the store."""
+    ``checkpoints`` has the time of each by job, step and part; ``parts`` the part of ``fill``, ``lessons`` or
+    ``validate`` by job, the purpose of its call and what that names: a group, a text, or a lesson's first question;
+    ``current`` revision and content by course; ``catalogs`` version and file version; ``changes`` versions and courses
+    by catalog; ``listed`` the listed revision by course; ``files`` what the store holds by key, but for what is there
+    for operators; ``assets`` the keys of pictures by their rows, and ``pictures`` those in the store."""
 
     organization: str
     public: str = str(PUBLIC)
@@ -169,7 +169,13 @@ _CHECKPOINTS = "SELECT job_id::text, step, part, created_at FROM job_steps"
 _PARTS = """SELECT job_id::text, 'items', g->>'name', 'group:' || (g->>'id')
   FROM job_steps, jsonb_array_elements(result->'groups') g WHERE step = 'skeleton'
 UNION ALL SELECT job_id::text, 'study_text', t->>'title', 'text:' || (t->>'id')
-  FROM job_steps, jsonb_array_elements(result->'textSlots') t WHERE step = 'skeleton'"""
+  FROM job_steps, jsonb_array_elements(result->'textSlots') t WHERE step = 'skeleton'
+UNION ALL SELECT s.job_id::text, kept.purpose, q->>'text', replace(kept.part, '*', t->>'id')
+  FROM job_steps s CROSS JOIN jsonb_array_elements(s.result->'topics') t
+    JOIN job_steps e ON e.job_id = s.job_id AND e.step = 'questions'
+    JOIN LATERAL jsonb_array_elements(e.result->'exam'->'questions') q ON q->>'id' = t->'questionIds'->>0
+    CROSS JOIN (VALUES ('lessons', 'topic:*'), ('verify', 'answered:*-lesson-1')) kept (purpose, part)
+  WHERE s.step = 'topics'"""
 _REVISIONS = """SELECT document_id, revision, job_id::text, step FROM document_revisions
 WHERE kind = 'course' ORDER BY document_id, revision"""
 _CURRENT = """SELECT d.document_id, d.revision, r.content FROM documents d JOIN document_revisions r

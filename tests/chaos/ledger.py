@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Kinds of requests and how many of a hundred each is.
-_SHARES = {"pack": 36, "arithmetic": 26, "pack with pictures": 10, "model": 24, "model with pictures": 4}
+_SHARES = {"pack": 32, "arithmetic": 22, "pack with pictures": 10, "model": 22, "model with pictures": 4, "exam": 10}
 _PACKS = (
     ("The water cycle", "3-5"),
     ("Photosynthesis", "6-8"),
@@ -28,7 +28,8 @@ _ARITHMETIC = (
 
 @dataclass
 class Asked:
-    """One request for a course. ``job_id`` is none until the system has accepted it. Times are Unix seconds.
+    """One request for a course. ``job_id`` is none until the system has accepted it. ``exam`` is what a course from an
+    exam is made of; it is sent first, and from then on the payload names it. Times are Unix seconds.
 
     ``cancelled_at`` and ``retried_at`` are when that was first asked for, ``cancel_told_at`` when its 200 had come, and
     ``retry_told`` whether its 202 came. Of an answer that got lost nothing is known, and nothing is claimed."""
@@ -37,6 +38,7 @@ class Asked:
     kind: str
     key: str
     payload: dict[str, Any]
+    exam: dict[str, Any] | None = None
     job_id: str | None = None
     accepted_at: float = 0.0
     answers: list[int | str] = field(default_factory=list)
@@ -47,7 +49,16 @@ class Asked:
 
     @property
     def by_model(self) -> bool:
-        return self.kind.startswith("model")
+        return self.kind.startswith("model") or self.exam is not None
+
+    @property
+    def job_type(self) -> str:
+        return "course" if self.exam is None else "exam_course"
+
+    @property
+    def tag(self) -> str | None:
+        """The language that names its job in every question to the model."""
+        return (self.exam or self.payload).get("language")
 
     @property
     def left_alone(self) -> bool:
@@ -62,7 +73,11 @@ def request(seed: int, number: int) -> Asked:
     so that each call can be traced to its job."""
     draw = random.Random(f"request {seed} {number}")
     kind = draw.choices(list(_SHARES), list(_SHARES.values()))[0]
-    payload: dict[str, Any] = {"courseId": f"chaos-{number}", "visibility": draw.choice(["org", "public"])}
+    if kind == "exam":
+        # One lesson a topic: its questions name it.
+        payload = {"courseId": f"chaos-{number}", "lessonsPerTopic": 1}
+        return Asked(number, kind, f"chaos-{seed}-{number}", payload, _exam(seed, number, draw.choice([4, 7])))
+    payload = {"courseId": f"chaos-{number}", "visibility": draw.choice(["org", "public"])}
     if kind.startswith("pack"):
         subject, band = draw.choice(_PACKS)
         payload |= {"subject": subject, "gradeBand": band, "mode": "options", "itemsPerGroup": draw.choice([6, 12])}
@@ -76,6 +91,20 @@ def request(seed: int, number: int) -> Asked:
         payload["language"] = f"en-j{number:06d}"
     payload["generateStudyTextImages"] = kind.endswith("pictures")
     return Asked(number, kind, f"chaos-{seed}-{number}", payload)
+
+
+def _exam(seed: int, number: int, count: int) -> dict[str, Any]:
+    """An exam on two topics, like no other: topics that were found before need no call."""
+    questions = [
+        {
+            "text": f"What lies in box {at} of shelf {number} in house {seed}?",
+            "answer": f"stone {at * number}",
+            "tags": ["Upper boxes" if at <= count / 2 else "Lower boxes"],
+            **({"options": [f"stone {at * number + more}" for more in range(3)]} if at % 2 else {}),
+        }
+        for at in range(1, count + 1)
+    ]
+    return {"title": f"Shelf {number}", "gradeBand": "5", "language": f"en-j{number:06d}", "questions": questions}
 
 
 class Ledger:

@@ -35,7 +35,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 class Call:
     """One call as the model saw it. ``job`` is the language tag that names its job (none for pictures), ``part`` what
-    of the course it was about."""
+    of the course it was about: the name of a group or text, or a lesson's first question."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.at: float = told["at"]
@@ -50,6 +50,8 @@ class Call:
         self.job: str | None = facts.get("language")
         names = {"items": "group", "study_text": "title"}
         self.part: str = str(facts.get(names.get(self.purpose, ""), ""))
+        if told.get("schemaName") in ("exam_lesson", "exam_answers"):
+            self.part = facts["questions"][0]["question"]
 
 
 class Model:

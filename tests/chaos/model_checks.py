@@ -41,7 +41,7 @@ class ModelCalls:
 
     def __init__(self, evidence: Evidence, ledger: Ledger, calls: list[Call], faults: list[Done]) -> None:
         self._evidence = evidence
-        self._asked = {one.payload.get("language"): one for one in ledger.all() if one.by_model}
+        self._asked = {one.tag: one for one in ledger.all() if one.by_model}
         self._by_job = ledger.accepted()
         self._faults = faults
         self._pictures_lost = sum(done.kind in _PICTURES_LOST for done in faults)
@@ -157,16 +157,20 @@ class ModelCalls:
         if asked is None or asked.job_id is None:
             return None
         job_id = asked.job_id
-        places = {"plan": ("skeleton", ""), "verify": ("validate", "")}
-        step, name = places.get(purpose, ("fill", self._evidence.parts.get((job_id, purpose, part), "none")))
+        steps = {"plan": "skeleton", "topics": "topics", "lessons": "lessons", "verify": "validate"}
+        step = steps.get(purpose, "fill")
+        is_whole = not part and step != "fill"
+        name = "" if is_whole else self._evidence.parts.get((job_id, purpose, part), "none")
         at = self._evidence.checkpoints.get((job_id, step, name)) if purpose != "repair" else None
         return at.timestamp() if at else None
 
     def _is_needed(self, thing: Thing) -> bool:
-        """Whether a course needs this: one plan, what its skeleton has places for, and one check of its keys. The
-        scripted model answers truly, so nothing needs a repair."""
+        """Whether a course needs this: one plan, what its skeleton has places for, and one check of its keys; from an
+        exam its topics, and of each topic a lesson and its answers. The scripted model answers truly, so nothing needs
+        a repair."""
         tag, purpose, part = thing
-        return purpose in ("plan", "verify") or (self._job(tag), purpose, part) in self._evidence.parts
+        is_whole = purpose in ("plan", "topics", "verify") and not part
+        return is_whole or (self._job(tag), purpose, part) in self._evidence.parts
 
     def _was_sent_before(self, moment: float, call: Call) -> bool:
         """Whether a call the server saw after a moment may have been sent, or had leave to be sent, before it: a

@@ -85,6 +85,32 @@ def test_every_check_can_fail() -> None:
         assert list(CHECKS[name](wrong(World()))), name
 
 
+def test_calls_of_a_course_from_an_exam() -> None:
+    world = World()
+    first = "What lies in box 1?"
+    part = {"lessons": "topic:topic-1", "verify": "answered:topic-1-lesson-1"}
+    world.evidence.parts = {("parent", purpose, first): name for purpose, name in part.items()}
+    kept = AT + timedelta(seconds=5)
+    steps = [("topics", ""), ("lessons", part["lessons"]), ("validate", part["verify"])]
+    world.evidence.checkpoints |= {("parent", step, name): kept for step, name in steps}
+
+    def call(seconds: float, purpose: str, schema: str, asked: str = first) -> Call:
+        facts = json.dumps({"language": "en-j000001", "questions": [{"number": 1, "question": asked}]})
+        question = f"Write.\n```json\n{facts}\n```"
+        return asked_for(seconds, purpose=purpose, schemaName=schema, question=question)
+
+    kinds = [("topics", "exam_topics"), ("lessons", "exam_lesson"), ("verify", "exam_answers")]
+    once = [call(1, purpose, schema) for purpose, schema in kinds]
+    assert bill(once, [], world) == (3, 3)
+    assert not list(calls_of(world, once).none_for_what_is_kept())
+    for purpose, schema in kinds:
+        again = [*once, call(7, purpose, schema)]
+        assert len(list(calls_of(world, again).none_for_what_is_kept())) == 1
+        assert len(list(calls_of(world, again).repeats_have_a_cause())) == 1
+    for purpose, schema in kinds[1:]:
+        assert bill([*once, call(1, purpose, schema, "What is none of its questions?")], [], world) == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("fault", "is_excused"),
     [

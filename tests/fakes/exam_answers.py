@@ -17,6 +17,17 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", text.translate(str.maketrans(_SIGNS)).casefold()))
 
 
+#: Signs that mean nothing in Markdown, wherever they stand.
+_PLAIN = re.compile(r"\(?[^\W_](?:[^\W_]|[ ,.;:?!'’“”\"()/%$-])*")
+
+
+def _shown(text: str) -> str:
+    """A text as a lesson shows it, the same for the lesson's writer and for its reader: as it is where it holds no
+    markup."""
+    line = " ".join(text.split())
+    return line if _PLAIN.fullmatch(line) else _words(text)
+
+
 def _topics(facts: dict[str, Any]) -> dict[str, Any]:
     questions = facts["questions"]
     fewest, most = facts["fewestTopics"], facts["mostTopics"]
@@ -62,39 +73,64 @@ def _merged(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lesson(facts: dict[str, Any]) -> dict[str, Any]:
-    lines = [
-        f"**{_words(one['question'])}**: the answer is {_quoted(one['answers'])}."
-        if one.get("answers")
-        else f"**{_words(one['question'])}**: think about it, and ask around."
-        for one in facts["questions"]
-    ]
     first = facts["questions"][0]
+    about = _shown(facts["topic"])
     return {
-        "title": f"{facts['topic']}: {_words(first['question'])}"[:80],
-        "objectives": [f"Answer questions about {_words(facts['topic'])}."],
+        "title": _title(_shown(first["question"])) or about,
+        "objectives": [f"Answer: {_shown(one['question'])}" for one in facts["questions"][:3]],
         "sections": [
-            {"title": "What to know", "body": "Read this part slowly.\n\n" + "\n\n".join(lines)},
-            {"title": "Look again", "body": "Cover the text and say each answer in your own words."},
+            {
+                "title": "What to know",
+                "body": "\n\n".join(["Read each question slowly, then its answer.", *map(_taught, facts["questions"])]),
+            },
+            {"title": "Look again", "body": "Cover the answers and say each in your own words."},
         ],
-        "example": f"You are asked: *{_words(first['question'])}*. Look it up above, then write the answer down.",
-        "terms": [{"term": facts["topic"], "meaning": "What these questions have in common."}],
+        "example": f"You are asked: *{_shown(first['question'])}* Look for it above, then write its answer down.",
+        "terms": [{"term": about, "meaning": "what the questions of this lesson have in common."}],
         "explanations": [
-            {"number": one["number"], "explanation": "The lesson says so in plain words."} for one in facts["questions"]
+            {
+                "number": one["number"],
+                "explanation": "The lesson says so in plain words."
+                if one.get("answers")
+                else "Its answer depends on who is asked, and when.",
+            }
+            for one in facts["questions"]
         ],
     }
 
 
+def _title(question: str) -> str:
+    """A question of some words, or the beginning of a long one; empty for others."""
+    cut = question if len(question) <= 90 else question[:90].rpartition(" ")[0] + " ..."
+    return cut if len(cut.split()) > 3 else ""
+
+
+def _taught(one: dict[str, Any]) -> str:
+    if not one.get("answers"):
+        return f"**{_shown(one['question'])}** Find this out for yourself."
+    return f"**{_shown(one['question'])}** The answer is {_quoted(one['answers'])}."
+
+
 def _quoted(answers: list[str]) -> str:
-    return " or ".join(f"`{' '.join(one.replace('`', chr(39)).split())}`" for one in answers)
+    first, *others = [
+        f"*{' '.join(one.split())}*" if _shown(one) == " ".join(one.split()) else f"`{_in_code(one)}`"
+        for one in answers
+    ]
+    return f"{first}. Right as well: {', '.join(others)}" if others else first
+
+
+def _in_code(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())
 
 
 def _answers(facts: dict[str, Any]) -> dict[str, Any]:
     """From the lesson alone: this side has no memory of what it wrote."""
     answers = []
     for one in facts["questions"]:
-        pattern = rf"\*\*{re.escape(_words(one['question']))}\*\*: the answer is `([^`]*)`"
+        pattern = rf"\*\*{re.escape(_shown(one['question']))}\*\* The answer is (?:\*([^*]*)\*|`([^`]*)`)"
         found = re.search(pattern, facts["lesson"])
-        answers.append({"number": one["number"], "found": found is not None, "answer": found[1] if found else ""})
+        said = (found[1] or found[2] or "") if found else ""
+        answers.append({"number": one["number"], "found": found is not None, "answer": said})
     return {"answers": answers}
 
 
@@ -135,7 +171,7 @@ def with_wrong_answers(value: Any, count: int) -> Any:
             one["answer"] = "something else"
     for section in value.get("sections", [])[:1]:
         section["body"] = re.sub(
-            r"the answer is `[^`]*`", "the answer is `something else`", section["body"], count=count
+            r"The answer is (?:\*[^*]*\*|`[^`]*`)", "The answer is *something else*", section["body"], count=count
         )
     return value
 

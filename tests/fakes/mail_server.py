@@ -25,7 +25,7 @@ class _AnyPort(Controller):
 
 
 class MailServer:
-    """``refusals`` are answers to the next recipients, in order. With ``tls`` it offers STARTTLS, with ``signed_in``
+    """``refusals`` are answers to the next recipients, in order, ``refusals_of_mails`` to the next mails. With ``tls`` it offers STARTTLS, with ``signed_in``
     it takes mail only after ``USER`` and ``PASSWORD``."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, signed_in: bool = False) -> None:
@@ -33,6 +33,7 @@ class MailServer:
         self.recipients: list[str] = []
         self.encrypted: list[bool] = []
         self.refusals: list[str] = []
+        self.refusals_of_mails: list[str] = []
         options: dict[str, Any] = {"tls_context": tls} if tls else {}
         if signed_in:
             options |= {"authenticator": self._authenticate, "auth_required": True}
@@ -52,6 +53,8 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.refusals_of_mails:
+            return self.refusals_of_mails.pop(0)
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)

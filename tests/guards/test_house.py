@@ -43,8 +43,9 @@ ENVIRONMENT = {
 }
 #: Who may ask the clock for the date beside schema/clock.py, and why.
 CLOCK = {"storage/objects.py": "a request to the store is signed with the moment it is sent"}
-#: The outer doors: a step, a request, a schedule, and the threads beside them, which must not die silently.
+#: The outer doors: a step, a request, a schedule, a notice, and the threads beside them, which must not die silently.
 DOORS = {
+    *("tasks/notices/webhooks.py", "tasks/notices/mails.py"),
     *("tasks/step.py", "tasks/reconcile/__init__.py", "tasks/schedules.py", "web/problems.py"),
     "storage/background.py",
 }

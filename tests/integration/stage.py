@@ -118,14 +118,17 @@ def put_job(deps: Deps, organization_id: UUID, **changes: Any) -> UUID:
         "organization_id": organization_id,
         "job_type": pipeline.job_type,
         "queue": pipeline.queue,
-        "payload": {**request().payload, "language": "en"},
+        "payload": request().payload,
         "first_step": pipeline.steps[0].name,
         "total_steps": len(pipeline.steps),
         "max_retries": 3,
         "created_by": None,
         "course_id": f"course-{new_id().hex[:8]}",
     }
-    row = NewRow(**{**given, **changes})
+    given |= changes
+    if given["job_type"] == "course":  # whoever starts one fills that in
+        given["payload"] = {"language": "en", **given["payload"]}
+    row = NewRow(**given)
     with deps.db.transaction() as tx:
         assert jobs.insert(tx, row, Event("job_created", {"estimatedDuration": None}))
     return row.job_id

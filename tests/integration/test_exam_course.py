@@ -202,6 +202,7 @@ class TestAsking:
         with pytest.raises(Conflict) as caught:
             asked(model_deps, asker, exam_id, lessonsPerTopic=1)
         assert (caught.value.code, caught.value.details) == ("active_job_exists", {"jobId": str(first.job_id)})
+        assert "at work on this exam" in caught.value.message
         assert asked(model_deps, asker, put_exam(model_deps, asker)).fresh
 
     def test_one_job_at_a_time_makes_a_course_whatever_it_is_made_from(self, model_deps: Deps, asker: Asker) -> None:
@@ -292,6 +293,23 @@ def test_settings_hold_for_the_whole_job_and_answers_need_not_be_verified(
     assert (course["provenance"]["verified"], course["provenance"]["model"]) == (False, "teacher")
     [remark] = _result(model_deps, job_id, "validate")["problems"]
     assert (remark["code"], remark["severity"]) == ("answers_not_verified", "info")
+
+
+def test_where_the_exam_names_no_answer_nothing_was_verified(model_deps: Deps, asker: Asker) -> None:
+    questions = [{"text": "Who is your mayor now?"}, {"text": "What is your street called?"}]
+    course = course_of(model_deps, made(model_deps, asker, put_exam(model_deps, asker, questions=questions)))
+    assert course["provenance"]["verified"] is False
+
+
+def test_lessons_that_another_release_planned_are_checked_as_they_are(
+    model_deps: Deps, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = asked(model_deps, asker, put_exam(model_deps, asker), lessonsPerTopic=2).job_id
+    step_by_step(model_deps, job_id, "settings", "questions", "topics", "lessons")
+    monkeypatch.setattr("tasks.strategies.exam_lessons.FEWEST_QUESTIONS", 4)
+    once.run_due(model_deps)
+    assert job(model_deps, job_id).status == "done"
+    assert [len(topic["lessons"]) for topic in course_of(model_deps, job_id)["topics"]] == [2, 2]
 
 
 # --- what the model gets wrong ----------------------------------------------------------------------------------

@@ -288,6 +288,9 @@ class TestFiles:
 
     def test_what_is_no_file_and_no_json(self, deps: Deps, ask: Ask) -> None:
         assert paths(ask("POST", "?format=xlsx", data=b"PK")) == {"format": "invalid_value"}
+        urlencoded = "application/x-www-form-urlencoded"  # as curl sends it unless told
+        refused = ask("POST", "?format=csv&title=t", data="question\n\n+%41\n\x01", content_type=urlencoded)
+        assert paths(refused) == {"questions.1.text": "invalid_value"}
         assert paths(ask("POST", "?format=csv&colour=red", data="question\n")) == {"colour": "unknown_field"}
         assert paths(ask("POST", data={"title": "t", "colour": "red"}, content_type="multipart/form-data")) == {
             "colour": "unknown_field",

@@ -24,11 +24,9 @@ from tasks.notices import mails
 from tasks.notices.mails import send_next
 from tests.conftest import Outbox, make_deps
 from tests.fakes.mail_server import PASSWORD, USER, MailServer
-from tests.integration.stage import change, put_job, rows, start
+from tests.integration.stage import SUMS, change, put_job, rows, start
 from tests.integration.test_notices import fail, notify
 from web.doctor import servers
-
-pytestmark = pytest.mark.usefixtures("empty_store")
 
 FROM = "Coursewright <courses@school.example>"
 QUOTED = "courses:p%40ss%20word%2F1@"
@@ -42,10 +40,11 @@ def mailing(deps: Deps, port: int, *, scheme: str = "smtp", who: str = "", publi
     return made
 
 
-def finish_one(deps: Deps, asker: Asker, *addresses: str, **payload: Any) -> UUID:
-    notify(deps, asker, *(addresses or ("teacher@school.example",)))
-    job_id = start(deps, asker, **payload)
-    once.run_due(deps)
+def end_one(deps: Deps, asker: Asker, address: str = "teacher@school.example", **payload: Any) -> UUID:
+    """A job that fails, and one address that wants to know."""
+    notify(deps, asker, address)
+    job_id = put_job(deps, asker.organization_id, payload={**SUMS, **payload})
+    fail(deps, job_id, Permanent("The model refused this request.", code="model_refused"))
     return job_id
 
 
@@ -62,10 +61,13 @@ def parts(mail: EmailMessage) -> tuple[str, str]:
     return found[0].get_content(), found[1].get_content()  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("empty_store")
 def test_a_course_that_is_ready_is_told_with_a_link(deps: Deps, asker: Asker) -> None:
     with MailServer() as server:
         ours = mailing(deps, server.port, public="https://c.example")
-        job_id = finish_one(deps, asker, "b@school.example", "a@school.example", title="Sums & <more>")
+        notify(deps, asker, "b@school.example", "a@school.example")
+        job_id = start(deps, asker, title="Sums & <more>")
+        once.run_due(deps)
         assert [send_next(ours), send_next(ours), send_next(ours)] == [True, True, False]
         [course_id] = [row.course_id for row in rows(deps, "SELECT course_id FROM jobs WHERE id = :id", id=job_id)]
         assert sorted(server.recipients) == ["a@school.example", "b@school.example"]
@@ -82,9 +84,7 @@ def test_a_course_that_is_ready_is_told_with_a_link(deps: Deps, asker: Asker) ->
 def test_a_failure_is_told_with_its_reason_and_without_a_link_where_none_is_known(deps: Deps, asker: Asker) -> None:
     with MailServer() as server:
         ours = mailing(deps, server.port)
-        notify(deps, asker, "teacher@school.example")
-        job_id = put_job(deps, asker.organization_id)
-        fail(deps, job_id, Permanent("The model refused this request.", code="model_refused"))
+        end_one(deps, asker)
         assert send_next(ours)
         [mail] = server.mails
         plain, html = parts(mail)
@@ -96,11 +96,10 @@ def test_a_failure_is_told_with_its_reason_and_without_a_link_where_none_is_know
 def test_a_title_cannot_add_a_header(deps: Deps, asker: Asker) -> None:
     with MailServer() as server:
         ours = mailing(deps, server.port)
-        finish_one(deps, asker)
-        change(deps, "UPDATE course_metadata SET title = :t", t="Sums\r\nBcc: all@school.example\r\n\r\nHello\u2028you")
+        end_one(deps, asker, title="Sums\r\nBcc: all@school.example\r\n\r\nHello\u2028you")
         send_next(ours)
         [mail] = server.mails
-        assert mail["Subject"] == "Your course “Sums Bcc: all@school.example Hello you” is ready"
+        assert mail["Subject"] == "Your course “Sums Bcc: all@school.example Hello you” could not be made"
         assert mail["Bcc"] is None and server.recipients == ["teacher@school.example"]
         ours.close()
 
@@ -109,7 +108,7 @@ def test_what_is_not_taken_is_tried_again_as_the_same_mail(deps: Deps, asker: As
     with MailServer() as server:
         ours = mailing(deps, server.port)
         server.refusals.append("451 Try again later")
-        finish_one(deps, asker)
+        end_one(deps, asker)
         assert send_next(ours)
         assert mail_rows(deps) == [("pending", 1, "The mail server refuses the recipient.")]
         assert not send_next(ours), "it is not due yet"
@@ -130,7 +129,7 @@ def test_an_unknown_recipient_is_given_up_at_once_and_a_server_that_is_away_afte
     with MailServer() as server:
         ours, port = mailing(deps, server.port), server.port
         server.refusals.append("550 No such user")
-        finish_one(deps, asker)
+        end_one(deps, asker)
         send_next(ours)
         assert mail_rows(deps) == [("failed", 1, "The mail server refuses the recipient.")]
     change(deps, "UPDATE mails SET status = 'pending', due_at = clock_timestamp(), attempts = 0")
@@ -145,8 +144,35 @@ def test_an_unknown_recipient_is_given_up_at_once_and_a_server_that_is_away_afte
         one.close()
 
 
+def test_a_mail_that_was_read_and_refused_is_given_up(deps: Deps, asker: Asker) -> None:
+    with MailServer() as server:
+        ours = mailing(deps, server.port)
+        server.refusals_of_mails.append("554 We take no such mails")
+        end_one(deps, asker)
+        send_next(ours)
+        assert (server.mails, mail_rows(deps)) == ([], [("failed", 1, "The mail server answered 554.")])
+        ours.close()
+
+
+@pytest.mark.parametrize("address", ["a@", "a@[", "two\nlines@school.example"])
+def test_an_address_nobody_foresaw_is_not_tried_for_ever(
+    deps: Deps, asker: Asker, address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with MailServer() as server:
+        ours = mailing(deps, server.port)
+        end_one(deps, asker, address)
+        assert send_next(ours)
+        assert mail_rows(deps) == [("pending", 1, "Something went wrong on our side.")]
+        change(deps, "UPDATE mails SET attempts = 8")
+        make_due(deps)
+        assert send_next(ours) and not send_next(ours)
+        assert (server.mails, mail_rows(deps)[0][0]) == ([], "failed")
+        assert "mail_crashed" in capfd.readouterr().err
+        ours.close()
+
+
 def test_without_a_mail_server_nothing_waits(deps: Deps, asker: Asker) -> None:
-    finish_one(deps, asker)
+    end_one(deps, asker)
     assert send_next(deps)
     assert mail_rows(deps) == [("failed", 1, "No mail server is set (SMTP_URL and MAIL_FROM).")]
     assert list(servers.mail(deps)) == []
@@ -183,7 +209,7 @@ class TestEncryption:
     ) -> None:
         with MailServer(offered, signed_in=True) as server:
             ours = mailing(deps, server.port, who=QUOTED)
-            finish_one(deps, asker)
+            end_one(deps, asker)
             send_next(ours)
             assert (server.encrypted, mail_rows(deps)) == ([True], [("sent", 1, None)])
             found = list(servers.mail(ours))
@@ -194,7 +220,7 @@ class TestEncryption:
     def test_a_wrong_password_is_told_without_it(self, deps: Deps, asker: Asker, offered: ssl.SSLContext) -> None:
         with MailServer(offered, signed_in=True) as server:
             ours = mailing(deps, server.port, who="courses:wrong-one@")
-            finish_one(deps, asker)
+            end_one(deps, asker)
             send_next(ours)
             words = "The mail server refuses the user or the password of SMTP_URL."
             assert mail_rows(deps) == [("pending", 1, words)]
@@ -207,7 +233,7 @@ class TestEncryption:
     ) -> None:
         with MailServer(offered, signed_in=True) as server:
             ours = mailing(deps, server.port, who=QUOTED)
-            finish_one(deps, asker)
+            end_one(deps, asker)
             send_next(ours)
             words = "The encrypted connection to the mail server could not be made."
             assert (server.mails, mail_rows(deps)) == ([], [("pending", 1, words)])
@@ -216,7 +242,7 @@ class TestEncryption:
     def test_a_password_is_not_sent_in_the_clear(self, deps: Deps, asker: Asker) -> None:
         with MailServer() as server:
             ours = mailing(deps, server.port, who=QUOTED)
-            finish_one(deps, asker)
+            end_one(deps, asker)
             send_next(ours)
             words = "The mail server offers no encryption, and the password is not sent without."
             assert (server.mails, mail_rows(deps)) == ([], [("pending", 1, words)])
@@ -227,7 +253,7 @@ class TestEncryption:
     ) -> None:
         with MailServer(offered) as server:
             ours = mailing(deps, server.port)
-            finish_one(deps, asker)
+            end_one(deps, asker)
             send_next(ours)
             assert server.encrypted == [True]
             ours.close()

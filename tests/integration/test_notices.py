@@ -16,7 +16,7 @@ from storage import jobs, metrics, webhooks
 from storage.webhooks import NewWebhook
 from tasks import once, schedules
 from tasks.admin import make_dead_letter
-from tasks.batches import start_batch
+from tasks.batches import cancel_batch, start_batch
 from tasks.commands import Asker, cancel_job, retry_job
 from tasks.cron import reconcile
 from tasks.deps import Deps
@@ -266,11 +266,14 @@ def test_pictures_are_not_told_of(deps: Deps, asker: Asker) -> None:
 
 def test_a_job_of_a_batch_is_told_to_programs_and_not_by_mail(deps: Deps, asker: Asker) -> None:
     listen(deps, asker)
-    notify(deps, asker, "a@example.org")
-    [job_id] = start_batch(deps, asker, [request()]).job_ids
+    notify(deps, asker, "a@example.org", notifyOn=["completed", "cancelled"])
+    job_ids = start_batch(deps, asker, [request(), request()]).job_ids
     once.run_due(deps)
-    assert events_of(deps, job_id) == ["job.completed"]
-    assert mails(deps, job_id) == []
+    batch = start_batch(deps, asker, [request(), request()])
+    cancel_batch(deps, asker, batch.batch_id, "")
+    for ids, event in ((job_ids, "job.completed"), (batch.job_ids, "job.cancelled")):
+        assert [events_of(deps, job_id) for job_id in ids] == [[event], [event]]
+        assert [mails(deps, job_id) for job_id in ids] == [[], []]
 
 
 def test_figures_tell_what_waits_what_was_tried_and_what_came_due(deps: Deps, asker: Asker) -> None:

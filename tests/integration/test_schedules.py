@@ -19,8 +19,6 @@ from tasks.deps import Deps
 from tests.conftest import eventually
 from tests.integration.stage import SUMS, Died, Fate, at_once, change, job, mortal, one, rows, school
 
-pytestmark = pytest.mark.usefixtures("empty_store")
-
 
 def body(**more: Any) -> dict[str, Any]:
     request = {"jobType": "course", "payload": SUMS}

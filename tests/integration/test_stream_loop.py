@@ -3,6 +3,7 @@ and when it stops."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +25,9 @@ from tasks.commands import Asker
 from tasks.deps import Deps
 from tests.conftest import eventually
 from tests.integration.stage import put_job
-from web.streams.connection import Pace, Start
+from web.streams.connection import Connection, Pace, Start
 from web.streams.feeds import JobFeed
+from web.streams.hub import Hub
 from web.streams.loop import Streams
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -239,3 +241,51 @@ def test_when_the_process_stops_all_are_told_to_come_back_and_not_at_once(
     assert all(1000 <= wait <= 4000 for wait in waits) and len(waits) > 20
     assert not running.streams._thread.is_alive()
     assert read_to_end(running.open(asker, job_id)) == b""
+
+
+def test_who_connects_while_the_process_stops_is_told_too_and_holds_nothing_up(
+    deps: Deps, asker: Asker, rig: Callable[..., Rig]
+) -> None:
+    running = rig(PATIENT)
+    job_id = put_job(deps, asker.organization_id)
+    read_until(running.open(asker, job_id), b"id: 1\n")
+    made = []
+
+    def stop_when_one_is_taken() -> None:
+        """On the loop: after a connection is known to it, and before asyncio has told the connection of its socket."""
+        made.append(running.open(asker, job_id))
+        running.streams._loop.call_soon(running.streams.stop)
+
+    running.streams._loop.call_soon_threadsafe(stop_when_one_is_taken)
+    eventually(lambda: made)
+    assert read_to_end(running.clients[0]).rpartition(b"retry: ")[1]
+    ended = read_to_end(made[0])
+    assert ended == b"" or 1000 <= int(ended.rpartition(b"retry: ")[2]) <= 4000
+    running.streams.wait(10)
+    assert not running.streams._thread.is_alive()
+
+
+def test_one_that_ends_before_its_socket_is_there_says_when_to_come_back(deps: Deps, asker: Asker) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(20)
+    feed = JobFeed(deps.db, asker.organization_id, put_job(deps, asker.organization_id), lambda: None)
+    closed: list[Connection] = []
+
+    async def accept() -> None:
+        async def never(*_: Any) -> Any:
+            raise AssertionError("nobody follows anything")
+
+        hub = Hub(never, never, look_seconds=1)
+        connection = Connection(hub, Start(feed, 0, resumed=False), HEAD, PATIENT, closed.append)
+        connection.end("stopping")
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, ours)
+        async with asyncio.timeout(20):
+            while not closed:
+                await asyncio.sleep(0.01)
+        assert closed == [connection]
+
+    with theirs:
+        asyncio.run(accept())
+        got = read_to_end(theirs)
+    assert got.startswith(HEAD + b"retry: 2000\n\nretry: ") and got.endswith(b"\n\n")
+    assert 1000 <= int(got.rpartition(b"retry: ")[2]) <= 4000

@@ -95,7 +95,7 @@ class TestAJob:
             listener.until_end()
             assert listener.ids == [1, last]
         with web.follow(job_id, last) as listener:
-            assert listener.status == 204
+            assert (listener.status, listener.headers["cache-control"]) == (204, "no-store")
         with web.follow(job_id, 99) as listener:
             assert listener.status == 204
         with web.follow(job_id, 1) as listener:

@@ -23,8 +23,6 @@ from tests.fakes.receiver import Receiver, Reply
 from tests.integration.stage import SUMS, rows, school, start
 from web.app import create_app
 
-pytestmark = pytest.mark.usefixtures("empty_store")
-
 
 @pytest.fixture
 def deps(environ: dict[str, str], outbox: Outbox) -> Iterator[Deps]:

@@ -91,7 +91,8 @@ class Web:
             return list_course(self.deps.bus, tx, Listing(ORG, "demo-school", revision, content))
 
     def metric(self, name: str) -> float:
-        text = urllib3.request("GET", f"{self.url}/metrics").data.decode()
+        # A connection that is kept alive would be waited for when the web stops.
+        text = urllib3.request("GET", f"{self.url}/metrics", headers={"Connection": "close"}).data.decode()
         found = [line.split()[-1] for line in text.splitlines() if line.startswith(name + " ")]
         return float(found[0]) if found else 0.0
 

@@ -52,6 +52,14 @@ class TestOnATerminal:
         assert "Gravity makes the water in a river flow" in drawn(delta, {**delta, "text": " flow"}, terminal=True)
         assert "Gravity" not in drawn(delta, SAMPLES["topic_completed"], terminal=True).splitlines()[-1]
 
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_nothing_a_model_wrote_steers_the_terminal(self, terminal: bool) -> None:
+        order = "\x1b]0;Mine\x07 \x9b2J Rivers\r\n"
+        topic = {**SAMPLES["topic_started"], "topicName": order}
+        seen = drawn(topic, {**UNNUMBERED_SAMPLES["content_delta"], "text": order}, terminal=terminal)
+        assert "Rivers" in seen
+        assert not [left for left in ("\x1b]", "\x07", "\x9b") if left in seen]
+
     def test_who_has_lost_the_stream_is_told(self) -> None:
         assert "connecting again" in drawn(terminal=True, state="polling")
         assert "connecting again" not in drawn(terminal=True)

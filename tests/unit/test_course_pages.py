@@ -34,6 +34,7 @@ class TestRendered:
 
     def test_headings_stand_below_those_of_the_page(self) -> None:
         assert rendered("# One\n\n## Two\n\n###### Six", 4) == "<h4>One</h4>\n<h5>Two</h5>\n<h6>Six</h6>\n"
+        assert rendered("### Only\n\n#### these", 4) == "<h4>Only</h4>\n<h5>these</h5>\n"
 
     def test_lists_and_tables_are_drawn(self) -> None:
         html = rendered("- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -68,8 +69,32 @@ class TestDocument:
         given = [choice(1, explanation="It is heavy.")]
         [item] = course_of(exam(given), "lane", topics_for(given), "m")["items"]
         assert item["text"] == f"{given[0]['text']} [blank]"
-        assert (item["options"], item["correctIndex"]) == (given[0]["options"], 1)
+        assert sorted(item["options"]) == sorted(given[0]["options"])  # type: ignore[arg-type]
+        assert item["options"][item["correctIndex"]] == given[0]["answers"][0]
         assert (item["groupId"], item["explain"], item["mode"]) == ("topic-1", "It is heavy.", "options")
+
+    def test_the_right_option_has_no_favourite_place(self) -> None:
+        given = [choice(number, answers=[choice(number)["options"][0]]) for number in range(1, 41)]  # type: ignore[index]
+        whole = exam(given)
+        course = course_of(whole, "lane", topics_for(given), "m")
+        places = Counter(item["correctIndex"] for item in course["items"])
+        assert min(places[place] for place in range(4)) > 3
+        assert "key_position_bias" not in {problem.code for problem in check(course)}
+        assert course_of(whole, "lane", topics_for(given), "m")["items"] == course["items"]
+
+    @pytest.mark.parametrize("last", ["All of the above", "None of these.", "Both a and b", "A, B and C", "(a) or (c)"])
+    def test_options_that_speak_of_others_stay_where_they_are(self, last: str) -> None:
+        options = ["coal", "salt", "gold", last]
+        given = [choice(number, options=options, answers=["coal"]) for number in range(1, 9)]
+        items = course_of(exam(given), "lane", topics_for(given), "m")["items"]
+        assert items
+        assert all((item["options"], item["correctIndex"]) == (options, 0) for item in items)
+
+    def test_what_the_exam_itself_is_called_is_no_fault_of_the_course(self) -> None:
+        whole = exam(questions(3), title="TBD")
+        problems = problems_of(course_of(whole, "lane", topics_for(whole["questions"]), "m"), whole)
+        assert errors_of(problems) == []
+        assert ("title", "unfilled_text", "warning") in {(one.path, one.code, one.severity) for one in problems}
 
     def test_a_gap_in_the_question_is_the_blank(self) -> None:
         given = [choice(1, text="The old mill hides ____ under its floor.")]

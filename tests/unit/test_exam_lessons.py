@@ -77,7 +77,7 @@ class TestContent:
             "The lesson says so in plain words.\n\n"
             "**2.** Who lives at number 2 of the long lane?\n\n- a fox\n- an owl\n- a hare\n- a crow\n\n"
             "**Answer:** an owl\n\nYou hear it at night.\n\n"
-            "**3.** Who lives at number 3 of the long lane?\n\nThe lesson says so in plain words."
+            "**3.** Who lives at number 3 of the long lane?\n\nIts answer depends on who is asked, and when."
         )
         assert content == f"{lesson.taught}\n\n## Questions\n\n{asked_part}"
         assert lesson.lesson["questionIds"] == ["q1", "q2", "q3"]
@@ -104,6 +104,22 @@ class TestContent:
         tokens = MarkdownIt("commonmark").parse(content)
         headings = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"]
         assert headings == ["What to know", "Look again", "Example", "Key terms", "Questions"]
+
+    def test_comments_in_code_are_no_headings(self) -> None:
+        def with_code(ask: Ask, value: Any) -> Any:
+            value["sections"][1]["body"] = "## So:\n\n```python\n# first\nprint(1)\n```\n\n# And then"
+            return value
+
+        content = written(question(1), model=Model(with_code)).lesson["content"]
+        assert "So:\n\n```python\n# first\nprint(1)\n```\n\nAnd then" in content
+
+    def test_an_answer_in_two_spellings_is_shown_once(self) -> None:
+        content = written(question(1, answers=["the U.S. flag", "a flag", "the US flag"])).lesson["content"]
+        assert "**Answer:** the U.S. flag; a flag\n" in content
+
+    def test_an_objective_that_says_nothing_is_none(self) -> None:
+        model = Model(lambda ask, value: value | {"objectives": ["...", "TODO", "Name the neighbours."]})
+        assert written(question(1), model=model).lesson["objectives"] == ["Name the neighbours."]
 
     def test_html_the_model_wrote_is_shown_and_not_drawn(self) -> None:
         def with_tags(ask: Ask, value: Any) -> Any:
@@ -165,7 +181,7 @@ class TestDoubts:
 
     def test_what_a_lesson_doesn_t_say_and_what_it_says_otherwise_are_named(self) -> None:
         given = questions(3)
-        taught = written(*given).taught.replace("`the heron 1`", "`the crow`")
+        taught = written(*given).taught.replace("*the heron 1*", "*the crow*")
         taught = "\n".join(line for line in taught.splitlines() if "number 2" not in line)
         assert doubted(taught, given) == {"q1": "answer_contradicted", "q2": "answer_not_taught"}
 

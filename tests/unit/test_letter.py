@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schema.webhook import EVENTS
@@ -51,6 +51,7 @@ def test_a_job_without_a_course_has_no_link_to_one() -> None:
     assert "https:" not in mail.as_string()
 
 
+@settings(max_examples=40)
 @given(
     st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
     st.sampled_from(EVENTS),

@@ -27,6 +27,11 @@ class TestAsWritten:
     def test_marks_are_shown_and_not_obeyed(self, text: str) -> None:
         assert drawn(as_written(text)).strip().replace("&amp;", "&") == text
 
+    def test_lines_keep_their_indentation(self) -> None:
+        shown = drawn(as_written("What does this print?\nfor i in x:\n    print(i)\n\tj"))
+        four = "\N{NO-BREAK SPACE}" * 4
+        assert shown.strip().split("\n") == ["What does this print?", "for i in x:", f"{four}print(i)", f"{four}j"]
+
     @SETTINGS
     @given(MARKS)
     def test_any_text_is_paragraphs_of_plain_words(self, text: str) -> None:
@@ -66,6 +71,10 @@ class TestWithoutHtml:
             ("<!-- c -->\n\n```html\n<p>\n```\n\n<p>", "\\<!-- c -->\n\n```html\n<p>\n```\n\n\\<p>"),
             ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
             ("`<b>` alone", "`<b>` alone"),
+            (r"\<b> and <i>", r"\<b> and \<i>"),
+            (r"\\<b>", r"\\\<b>"),
+            ("~~~\n<p>\n~~~\n<p>", "~~~\n<p>\n~~~\n\\<p>"),
+            ("```code``` <b>", r"```code``` \<b>"),
         ],
     )
     def test_tags_are_shown_and_code_is_left_alone(self, text: str, after: str) -> None:

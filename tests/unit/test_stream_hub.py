@@ -86,14 +86,14 @@ class Place:
 
     def __init__(self, look_seconds: float = 3600) -> None:
         self.seen: list[list[int]] = []
-        self.sifting_fails = False
+        self.sifting_fault: Exception | None = None
         self.loop = asyncio.new_event_loop()
         self.hub = Hub(self._read, self._sift, look_seconds=look_seconds)
 
     async def _sift(self, seen: list[tuple[Feed, int]]) -> set[Key]:
         self.seen.append([head for _, head in seen])
-        if self.sifting_fails:
-            raise Unavailable("away")
+        if self.sifting_fault is not None:
+            raise self.sifting_fault
         return {feed.key for feed, head in seen if cast(FakeFeed, feed).head > head}
 
     async def _read(self, feed: Feed, after: int) -> Page | None:
@@ -334,12 +334,29 @@ def test_without_a_wake_all_channels_are_looked_at_in_one_go_and_only_news_is_re
             place.join(feed, follower)
         place.run()
         reads = [len(feed.pages) for feed in feeds]
-        place.sifting_fails = True
+        place.sifting_fault = Unavailable("away")
         place.run_until(lambda: len(place.seen) > 2)
         feeds[1].head = 1
-        place.sifting_fails = False
+        place.sifting_fault = None
         place.run_until(lambda: followers[1].numbers == [1])
         assert all(len(heads) == 3 for heads in place.seen)
         assert [len(feed.pages) for feed in feeds] == [reads[0], reads[1] + 1, reads[2]]
+    finally:
+        place.close()
+
+
+def test_a_fault_in_looking_is_told_and_looking_goes_on() -> None:
+    place = Place(look_seconds=0.02)
+    try:
+        feed, follower = FakeFeed(), FakeFollower(0)
+        place.join(feed, follower)
+        place.sifting_fault = KeyError("x")
+        with capture_logs() as lines:
+            place.run_until(lambda: len(place.seen) > 2)
+        assert {(line["event"], type(line["exc_info"])) for line in lines} == {("stream_crashed", KeyError)}
+        feed.head = 1
+        place.sifting_fault = None
+        place.run_until(lambda: follower.numbers == [1])
+        assert len([task for task in asyncio.all_tasks(place.loop) if "_look_now" in repr(task)]) == 1
     finally:
         place.close()

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify
 from schema.catalog import CatalogChangesSchema, CatalogSchema
 from storage import catalog
 from storage.catalog import PUBLIC
-from web.body import whole_argument
+from web.body import only_arguments, whole_argument
 from web.caching import tagged, unchanged
 from web.describe import describe
 from web.identity import PUBLIC as NOTHING
@@ -25,6 +25,7 @@ blueprint = needs(Blueprint("catalog", __name__, url_prefix="/api/catalog"), Nee
 public = needs(Blueprint("public_catalog", __name__, url_prefix="/api/public/catalog"), NOTHING)
 
 _OWN, _PUBLIC = "private, no-cache", "no-cache"
+_SINCE = {"since": "The last version seen; 0 is the beginning."}
 
 
 def _whole(catalog_id: UUID) -> Response:
@@ -39,7 +40,8 @@ def _whole(catalog_id: UUID) -> Response:
 
 
 def _changes(catalog_id: UUID) -> Response:
-    since = whole_argument("since", 0, 0, 2**62)
+    only_arguments(_SINCE)
+    since = whole_argument("since", 0, 0, 10**18 - 1)
     response = jsonify(catalog.changes(deps().db, catalog_id, since))
     response.headers["Cache-Control"] = _PUBLIC if catalog_id == PUBLIC else _OWN
     return response
@@ -73,7 +75,7 @@ def show() -> Response:
 @describe(
     "Read what changed in the catalog after a version.",
     {200: (CatalogChangesSchema, "Changes, oldest first; or reset when they can't be told from there.")},
-    query={"since": "The last version seen; 0 is the beginning."},
+    query=_SINCE,
     problems=(422,),
 )
 def changes() -> Response:
@@ -96,7 +98,7 @@ def show_public() -> Response:
 @describe(
     "Read what changed in the public catalog after a version.",
     {200: (CatalogChangesSchema, "Changes, oldest first; or reset when they can't be told from there.")},
-    query={"since": "The last version seen; 0 is the beginning."},
+    query=_SINCE,
     problems=(422,),
 )
 def changes_public() -> Response:

@@ -64,7 +64,8 @@ def _stream(job_id: str) -> Response:
     if identity.way == "stream":
         token.check_age(found.ended_at, utc_now())
     if found.over and (seen or 0) >= found.last_seq:
-        return _for_everybody(Response(status=204))
+        # A job may be taken up again, so nobody may keep this.
+        return _for_everybody(Response(status=204, headers={"Cache-Control": "no-store"}))
     # Who claims to have seen more than there is has seen all there is.
     shown = partial(jobs.read_numbered, deps().db, whose, found_id, seconds_left(deps(), whose))
     feed = JobFeed(deps().db, whose, found_id, shown)

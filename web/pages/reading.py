@@ -34,7 +34,9 @@ def rendered(markdown: str, below: int = 3) -> Markup:
     heading, ``[IMAGE: what it shows]`` is the place of a picture that isn't there yet."""
     prepared = SECTION.sub(lambda found: f"\n\n# {_one_line(found[1])}\n\n", markdown)
     prepared = IMAGE.sub(lambda found: f"\n\n![{_label(found[1])}]({_PENDING})\n\n", prepared)
-    html = _HEADING.sub(lambda found: f"<{found[1]}h{min(6, int(found[2]) + below - 1)}>", _MARKDOWN.render(prepared))
+    html = _MARKDOWN.render(prepared)
+    shift = below - min((int(level) for _, level in _HEADING.findall(html)), default=1)
+    html = _HEADING.sub(lambda found: f"<{found[1]}h{min(6, int(found[2]) + shift)}>", html)
     # As figures only after the cleaning, because what isn't ours is gone by then.
     return Markup(_LONE_PICTURE.sub(_figure, _clean(html)))  # noqa: S704 - cleaned one line above
 

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._began = time.monotonic()
         self._paused = False
         self._reason: Reason | None = None
+        self._is_made = False
         self._channel: Channel | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._giving_up: asyncio.TimerHandle | None = None
@@ -89,7 +90,11 @@ class Connection(asyncio.Protocol):
         if self._reason is not None:
             return
         self._reason = reason
-        if reason == "stopping":
+        if self._is_made:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        if self._reason == "stopping":
             self._transport.write(sse.retry(random.randint(*_BACK_AFTER)))
         self._transport.close()  # what waits is sent first, if it is taken
         self._await_reading()
@@ -99,9 +104,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()
+        self._is_made = True
         _tune(transport.get_extra_info("socket"))
         self._transport.set_write_buffer_limits(high=_HIGH, low=_LOW)
         self._transport.write(self._first)
+        if self._reason is not None:  # told to end before there was anything to end
+            self._say_goodbye()
+            return
         self._beat = self._loop.call_later(self._pace.heartbeat, self._heartbeat)
         self._channel = self._hub.join(self._feed, self)
 

@@ -149,9 +149,7 @@ class Hub:
         if channel is None:
             channel = self._channels[feed.key] = Channel(feed, self._read)
             self._begin(self._followed(channel))
-            if not self._looking:
-                self._looking = True
-                self._begin(self._look_now_and_then())
+            self._keep_looking()
         channel.followers.add(follower)
         channel.look()
         return channel
@@ -179,23 +177,29 @@ class Hub:
         if channel is not None:
             channel.show(frame)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
+
+    def _keep_looking(self) -> None:
+        """Look now and then for as long as there is a channel, also after a fault in looking."""
+        if self._channels and not self._looking:
+            self._looking = True
+            self._begin(self._look_now_and_then()).add_done_callback(self._looked)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looking = False
+        if not task.cancelled():
+            self._keep_looking()
 
     async def _look_now_and_then(self) -> None:
-        try:
-            while self._channels:
-                await asyncio.sleep(self._look_seconds * _BEFORE_TIME)
-                try:
-                    found = await self._sift([(channel.feed, channel.head) for channel in self._channels.values()])
-                except Unavailable:
-                    continue  # those who have something to read try again by themselves
-                for key in found:
+        while self._channels:
+            await asyncio.sleep(self._look_seconds * _BEFORE_TIME)
+            with suppress(Unavailable):  # those who have something to read try again by themselves
+                for key in await self._sift([(channel.feed, channel.head) for channel in self._channels.values()]):
                     self.wake(key)
-        finally:
-            self._looking = False
 
     async def _followed(self, channel: Channel) -> None:
         try:

@@ -13,8 +13,9 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -52,6 +53,7 @@ class Streams:
         self._pace = pace
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="stream-reads")
         self._connections: set[Connection] = set()
+        self._accepting: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._away = False
         self._hub = Hub(self._read, self._sift, pace.look)
@@ -71,10 +73,11 @@ class Streams:
 
     def take(self, sock: socket.socket, head: bytes, start: Start) -> None:
         """Take over a connection whose request was read, and on which nothing was answered. The socket is ours now."""
-        if self._stopping:
+        try:
+            # In a context of its own, or whatever is logged for it later would name the request that began it.
+            self._loop.call_soon_threadsafe(self._accept, sock, head, start, context=Context())
+        except RuntimeError:  # the loop has ended
             sock.close()
-            return
-        asyncio.run_coroutine_threadsafe(self._begin(sock, head, start), self._loop)
 
     def stop(self) -> None:
         """Close every stream. Returns at once; ``wait`` waits until it is done."""
@@ -114,13 +117,15 @@ class Streams:
         else:
             self._hub.wake(("catalog" if channel == CATALOG_CHANNEL else "job", about))
 
-    async def _begin(self, sock: socket.socket, head: bytes, start: Start) -> None:
+    def _accept(self, sock: socket.socket, head: bytes, start: Start) -> None:
         if self._stopping:
             sock.close()
             return
         connection = Connection(self._hub, start, head, self._pace, self._connections.discard)
         self._connections.add(connection)
-        await self._loop.connect_accepted_socket(lambda: connection, sock)
+        accepting = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock))
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
 
     async def _sift(self, seen: list[tuple[Feed, int]]) -> set[Key]:
         return await self._on_a_thread(partial(worth_a_look, seen))

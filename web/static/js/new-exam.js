@@ -8,6 +8,8 @@ const form = document.getElementById("from-exam");
 const { content, file, format, title } = form.elements;
 const place = document.getElementById("preview");
 const asking = new Asking();
+/** Done when the chosen file is read. */
+let reading = Promise.resolve();
 /** The exam that was made last, and what was sent for it: a course that was refused needs no second exam. */
 const made = { sent: null, exam: null };
 
@@ -116,6 +118,7 @@ async function examOf(sent) {
 }
 
 onSend(form, async () => {
+  await reading;
   const sent = sending();
   needContent(sent);
   try {
@@ -129,4 +132,4 @@ onSend(form, async () => {
   }
 });
 document.getElementById("look").addEventListener("click", look);
-file.addEventListener("change", choose);
+file.addEventListener("change", () => (reading = choose()));

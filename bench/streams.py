@@ -205,6 +205,8 @@ async def measure(bench: Bench, given: argparse.Namespace) -> None:
         print("| figure | value |\n|---|---|")
         await _latency(bench, given, clients, child)
         await _storm(bench, clients)
+        for client in clients[given.killed_under :]:
+            client.go()
         child = await _killed(bench, clients[: given.killed_under], spec, child)
     finally:
         await asyncio.to_thread(stop, spec, child)

@@ -100,7 +100,8 @@ def identify(given: Any, options: list[str], *, digits_are_places: bool = False)
     if not isinstance(text, str) or not text:
         return None
     same = [place for place, option in enumerate(options) if option == text]
-    named = set(same or [place for place, option in enumerate(options) if fold_option(option) == fold_option(text)])
+    folded = fold_option(text)
+    named = set(same or [place for place, option in enumerate(options) if fold_option(option) == folded])
     if letter := _LETTER.fullmatch(text):
         if same and text.islower():  # "a" where an option is "a", as in an item on articles, is that option
             return same[0] if len(same) == 1 else None

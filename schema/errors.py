@@ -82,8 +82,12 @@ class Conflict(CoursewrightError):
     title = "That collides with what is there"
 
 
+#: So many faults of a request are told: nobody reads more, and a request can be made to have very many.
+MOST_FAULTS_TOLD = 1000
+
+
 class Invalid(CoursewrightError):
-    """Content that doesn't fit its schema: 422 with every field named."""
+    """Content that doesn't fit its schema: 422 with every field named, up to ``MOST_FAULTS_TOLD``."""
 
     status = 422
     code = "invalid"
@@ -93,7 +97,7 @@ class Invalid(CoursewrightError):
         first = f"{errors[0].path}: {errors[0].message}" if errors else "The request does not fit."
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(message or first + more)
-        self.errors = errors
+        self.errors = errors[:MOST_FAULTS_TOLD]
 
 
 class TooMany(CoursewrightError):

@@ -11,7 +11,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from schema.answer_key import identify, option_text
 from schema.errors import FieldError, Invalid
 from schema.exam import MOST_ANSWERS, MOST_OPTIONS, MOST_QUESTIONS, MOST_TAGS, Question, question_key
-from schema.fields import LANGUAGE_TAG, Line, Lines, StrictSchema, Text, Whole, load
+from schema.fields import LANGUAGE_TAG, Few, Line, Lines, StrictSchema, Text, Whole, load
 from schema.wording import tidy
 
 LONGEST_TEXT = 2000
@@ -38,15 +38,6 @@ def _not_blank(value: str) -> None:
 _CHOICE: list[Callable[[Any], Any]] = [validate.Length(max=LONGEST_CHOICE), _not_blank]
 
 
-class Few(fields.List):
-    """A list whose length is judged before what is in it: else a list that is far too long takes long to refuse."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list):
-            self._validate(value)
-        return super()._deserialize(value, attr, data, **kwargs)
-
-
 class Choice(Lines):
     """An option: a text, or a number, which becomes its text."""
 
@@ -61,7 +52,8 @@ class Answers(fields.Raw):
 
     def __init__(self) -> None:
         one: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}]
-        super().__init__(allow_none=True, metadata={"oneOf": [*one, {"type": "array", "items": {"oneOf": one}}]})
+        many = {"type": "array", "items": {"oneOf": one}, "maxItems": MOST_ANSWERS}
+        super().__init__(allow_none=True, metadata={"oneOf": [*one, many, {"type": "null"}]})
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         given = value if isinstance(value, list) else [value]
@@ -79,13 +71,11 @@ class QuestionSchema(StrictSchema):
 
     id = Text(validate=validate.Regexp(r"q[1-9][0-9]{0,8}\Z", error="Use the id the question was shown with."))
     text = Lines(required=True, validate=[validate.Length(max=LONGEST_TEXT), _not_blank])
-    options = Few(Choice(validate=_CHOICE), allow_none=True, validate=validate.Length(2, MOST_OPTIONS))
+    options = Few(Choice(validate=_CHOICE), MOST_OPTIONS, least=2, allow_none=True)
     answer = Answers()
     answers = Answers()
     explanation = Lines(load_default="", validate=validate.Length(max=LONGEST_TEXT))
-    tags = Few(
-        Line(validate=[validate.Length(max=50), _not_blank]), load_default=list, validate=validate.Length(max=MOST_TAGS)
-    )
+    tags = Few(Line(validate=[validate.Length(max=50), _not_blank]), MOST_TAGS, load_default=list)
 
     @post_load
     def _draft(self, given: dict[str, Any], **_: Any) -> Draft:
@@ -118,6 +108,8 @@ def _answers(given: Mapping[str, Any], options: list[str] | None) -> list[str]:
     if name == "answers" and given.get("answer") is not None:
         raise ValidationError("Given twice, as answer and answers.", field_name="answer")
     texts = []
+    if options is not None and len(given.get(name) or []) > len(options):
+        raise ValidationError("There are more answers than options.", field_name=name)
     for answer in given.get(name) or []:
         text = tidy(str(option_text(answer)))
         if options is not None and not (isinstance(answer, str) and text in options):
@@ -138,7 +130,7 @@ class NewExamSchema(StrictSchema):
     gradeBand = Line(load_default="", validate=validate.Length(max=50))
     language = Text(validate=LANGUAGE_TAG)
     context = Lines(load_default="", validate=validate.Length(max=LONGEST_CONTEXT))
-    questions = Few(fields.Nested(QuestionSchema), required=True, validate=validate.Length(1, MOST_QUESTIONS))
+    questions = Few(fields.Nested(QuestionSchema), MOST_QUESTIONS, least=1, required=True)
 
 
 class ExamReplacementSchema(NewExamSchema):

@@ -60,6 +60,21 @@ class Line(Lines):
     _refused = _NOT_IN_A_LINE
 
 
+class Few(fields.List[Any]):
+    """A list of at most ``most``. Its length is judged before what is in it: else one that is far too long takes long
+    to refuse."""
+
+    def __init__(self, entry: fields.Field[Any], most: int, least: int = 0, **more: Any) -> None:
+        self._length = validate.Length(least or None, most)
+        validators = more.pop("validate", [])
+        super().__init__(entry, validate=[self._length, *validators], **more)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class Whole(fields.Integer):
     """A JSON integer; ``true``, ``"12"`` and ``1.5`` are refused."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from schema.fields import LANGUAGE_TAG, Flag, Number, StrictSchema, Text, Whole, load, snake
+from schema.fields import LANGUAGE_TAG, Few, Flag, Number, StrictSchema, Text, Whole, load, snake
 
 #: What a call to a text model can be for, as ``models`` names it. Records of calls write it in snake_case.
 PURPOSES = ("plan", "items", "studyText", "repair", "verify", "topics", "lessons")
@@ -22,13 +22,14 @@ USUAL_NOTICES = ("completed", "failed", "dead_letter")
 @dataclass(frozen=True)
 class OrganizationSettings:
     """The settings of one organization, defaults filled in. ``models`` maps a purpose (``PURPOSES``) to a model;
-    ``text_model`` is for all others, and none means that of the environment. ``daily_budget_usd`` is for a day in
-    UTC; none means no limit."""
+    ``text_model`` is for all others, and none means that of the environment. ``require_review`` is false until courses
+    are published. ``daily_budget_usd`` is for a day in UTC; none means no limit."""
 
     text_model: str | None = None
     image_model: str | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     verify_keys: bool = True
+    require_review: bool = False
     language: str = "en"
     daily_budget_usd: float | None = None
     notify_emails: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ def from_chosen(chosen: Mapping[str, Any]) -> OrganizationSettings:
         image_model=chosen.get("imageModel"),
         models=dict(chosen.get("models", {})),
         verify_keys=chosen.get("verifyKeys", usual.verify_keys),
+        require_review=chosen.get("requireReview", usual.require_review),
         language=chosen.get("language", usual.language),
         daily_budget_usd=chosen.get("dailyBudgetUsd"),
         notify_emails=tuple(chosen.get("notifyEmails", ())),
@@ -64,6 +66,7 @@ def as_shown(settings: OrganizationSettings) -> dict[str, Any]:
         "imageModel": settings.image_model,
         "models": {purpose: settings.models.get(purpose) for purpose in PURPOSES},
         "verifyKeys": settings.verify_keys,
+        "requireReview": settings.require_review,
         "language": settings.language,
         "dailyBudgetUsd": settings.daily_budget_usd,
         "notifyEmails": list(settings.notify_emails),
@@ -74,6 +77,11 @@ def as_shown(settings: OrganizationSettings) -> dict[str, Any]:
 def _once(values: list[str]) -> None:
     if len({value.casefold() for value in values}) < len(values):
         raise ValidationError("Contains the same value twice.")
+
+
+def _no_review_yet(wanted: bool) -> None:
+    if wanted:
+        raise ValidationError("Review comes with publishing, which is not there yet. Until then use false.")
 
 
 def _model() -> Text:
@@ -103,15 +111,20 @@ class OrganizationSettingsSchema(StrictSchema):
     imageModel = _model()
     models = fields.Nested(ModelsSchema, allow_none=True)
     verifyKeys = Flag(allow_none=True)
+    requireReview = Flag(allow_none=True, validate=_no_review_yet)
     language = Text(allow_none=True, validate=LANGUAGE_TAG)
     dailyBudgetUsd = Number(allow_none=True, validate=validate.Range(0, 1_000_000))
-    notifyEmails = fields.List(
+    notifyEmails = Few(
         Text(validate=[validate.Length(max=254), validate.Email(error="Use an e-mail address.")]),
+        20,
         allow_none=True,
-        validate=[validate.Length(max=20), _once],
+        validate=[_once],
     )
-    notifyOn = fields.List(
-        Text(validate=validate.OneOf(NOTICES, error=f"Use: {', '.join(NOTICES)}.")), allow_none=True, validate=_once
+    notifyOn = Few(
+        Text(validate=validate.OneOf(NOTICES, error=f"Use: {', '.join(NOTICES)}.")),
+        len(NOTICES),
+        allow_none=True,
+        validate=[_once],
     )
 
 

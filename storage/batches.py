@@ -68,7 +68,7 @@ def _insert_missing(tx: Transaction, batch_id: UUID, rows: Sequence[NewRow], cre
             first_step, total_steps, max_retries, :created_by, hash,
             (SELECT max(revision) FROM documents d
              WHERE d.organization_id = :org AND d.kind = 'course' AND d.document_id = asked.course_id),
-            step_shares, moment, moment, :told, 'Waiting for a worker'
+            step_shares, moment, moment, :told, 'Waiting for its turn'
           FROM asked ORDER BY target
           ON CONFLICT DO NOTHING
           RETURNING id, organization_id, last_seq, progress

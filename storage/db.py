@@ -36,6 +36,8 @@ def make_engine(database_url: str, *, name: str, pool_size: int = 8, ping: bool 
         # The driver never opens a transaction by itself: one statement is one round trip, and transaction() says BEGIN.
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
+        # An error's text goes into logs, and a value may be a webhook's secret.
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "application_name": f"coursewright-{name}", "keepalives_idle": 30},
     )
 

@@ -16,7 +16,7 @@ from schema.clock import iso
 from storage.db import Database, Transaction
 from storage.webhooks import hold
 
-#: Longer than an attempt takes: ten seconds for the exchange, and what a slow resolver needs before it.
+#: Longer than an attempt takes: five seconds for the name and ten for the exchange; and than a mail server needs.
 CLAIM_SECONDS = 90.0
 
 

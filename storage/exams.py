@@ -148,7 +148,9 @@ def newest(
         values |= {"before_at": before[0], "before_id": before[1]}
     with db.statement() as tx:
         rows = tx.run(
-            f"""SELECT * FROM exams WHERE organization_id = :org AND archived_at IS NULL {after}
+            f"""SELECT id, title, subject, grade_band, language, revision, questions_hash, question_count, created_by,
+              created_at, updated_at
+            FROM exams WHERE organization_id = :org AND archived_at IS NULL {after}
             ORDER BY created_at DESC, id DESC LIMIT :limit""",
             values,
         ).all()

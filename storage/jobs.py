@@ -59,7 +59,7 @@ def insert(tx: Transaction, new: NewRow, created: Event) -> bool:
           SELECT :id, :org, :job_type, 'pending', :queue, :target, :course_id, :exam_id, :parent, :batch,
             :first_step, :total_steps, :max_retries, :created_by, :hash, base.revision,
             COALESCE((SELECT parent.priority FROM jobs AS parent WHERE parent.id = :parent), :priority), :rationed,
-            CAST(:step_shares AS double precision[]), clock_timestamp(), :told, 'Waiting for a worker'
+            CAST(:step_shares AS double precision[]), clock_timestamp(), :told, 'Waiting for its turn'
           FROM base
           ON CONFLICT DO NOTHING
           RETURNING id, organization_id, last_seq, progress
@@ -140,15 +140,16 @@ def active_on(tx: Transaction, organization_id: UUID, target: str | None) -> Riv
     return Rival(row.id, row.status, row.request_hash) if row else None
 
 
-def active_on_course(tx: Transaction, new: NewRow) -> UUID | None:
-    """The active job that makes the same course for another target: a course may be named by a request for itself, and
-    by one for an exam."""
-    found: UUID | None = tx.run(
-        f"""SELECT id FROM jobs WHERE organization_id = :org AND course_id = :course AND target <> :target
-          AND job_type <> 'media' AND {IS_ACTIVE} LIMIT 1""",
-        {"org": new.organization_id, "course": new.course_id, "target": new.target},
-    ).scalar_one_or_none()
-    return found
+def active_on_courses(tx: Transaction, organization_id: UUID, targets: Mapping[str, str | None]) -> dict[str, UUID]:
+    """Of these courses those that an active job makes for another target than the given one, with that job: a course
+    may be named by a request for itself, and by one for an exam."""
+    rows = tx.run(
+        f"""SELECT course_id, id FROM jobs JOIN jsonb_each_text(CAST(:targets AS jsonb)) AS asked (course, wanted)
+          ON course_id = course
+        WHERE organization_id = :org AND target <> wanted AND job_type <> 'media' AND {IS_ACTIVE}""",
+        {"org": organization_id, "targets": json.dumps(dict(targets))},
+    ).all()
+    return {row.course_id: row.id for row in rows}
 
 
 # --- reading --------------------------------------------------------------------------------------------------

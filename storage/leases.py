@@ -50,7 +50,7 @@ def hand_back(db: Database, lease: Lease, seconds: float = 0) -> bool:
         row = tx.run(
             f"""WITH held AS (
               UPDATE jobs SET status = 'pending', due_at = clock_timestamp() + make_interval(secs => :seconds),
-                sent_at = 'epoch', sends = 0, progress_message = 'Waiting for a worker', {RESTS},
+                sent_at = 'epoch', sends = 0, progress_message = 'Waiting for its turn', {RESTS},
                 updated_at = clock_timestamp()
               WHERE {FENCE} RETURNING id
             ), lease AS (DELETE FROM job_leases l USING held WHERE l.job_id = held.id)

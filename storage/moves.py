@@ -157,7 +157,7 @@ def take_up(tx: Transaction, job_id: UUID, step: str, index: int, progress: floa
             "pending",
             """due_at = clock_timestamp(), run = run + 1, retry_count = 0, error = NULL, completed_at = NULL,
             cancelled_at = NULL, cancellation_reason = NULL, current_step = :step, current_step_index = :index,
-            progress = :progress, progress_message = 'Waiting for a worker',
+            progress = :progress, progress_message = 'Waiting for its turn',
             parent_job_id = (SELECT p.id FROM jobs p WHERE p.id = jobs.parent_job_id AND p.purged_at IS NULL)""",
             {"step": step, "index": index, "progress": progress},
             worked="worked_seconds = 0, working_since = NULL",

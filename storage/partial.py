@@ -8,6 +8,7 @@ from uuid import UUID
 
 from storage import documents
 from storage.db import Database
+from storage.steps import CHECKPOINT_FORMAT
 
 #: Checkpoints by step and part; the part of a whole step is empty.
 Kept = Mapping[tuple[str, str], Any]
@@ -24,9 +25,9 @@ def read(db: Database, organization_id: UUID, job_id: UUID) -> dict[str, Any] | 
         row = tx.run(
             """SELECT j.status, j.course_id, COALESCE(p.payload, '{}') AS payload,
               (SELECT jsonb_agg(jsonb_build_array(s.step, s.part, s.result)) FROM job_steps s
-               WHERE s.job_id = j.id AND s.step = ANY(:steps)) AS kept
+               WHERE s.job_id = j.id AND s.step = ANY(:steps) AND s.format = :format) AS kept
             FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id WHERE j.id = :job AND j.organization_id = :org""",
-            {"job": job_id, "org": organization_id, "steps": list(_READABLE)},
+            {"job": job_id, "org": organization_id, "steps": list(_READABLE), "format": CHECKPOINT_FORMAT},
         ).one_or_none()
     if row is None:
         return None

@@ -15,7 +15,7 @@ from schema.errors import Conflict, FieldError, Invalid, ModelNotConfigured, Not
 from schema.events import Event
 from schema.job import BATCH_PRIORITY, NewJob, course_slug
 from storage import batches, jobs
-from storage.batches import Taken
+from storage.db import Transaction
 from storage.jobs import NewRow
 from tasks import nudge
 from tasks.commands import Asker, cancel_job, check_key, row_for
@@ -58,12 +58,24 @@ def start_batch(deps: Deps, asker: Asker, asked: Sequence[NewJob], idempotency_k
                 return StartedBatch(*batches.of_job(tx, other.job_id), fresh=False)
         if faults:
             raise Invalid(faults)
-        taken = batches.insert(tx, batch_id, rows, Event("job_created", {"estimatedDuration": expected}))
-        if taken:
-            raise _conflict(asked, rows, taken)
+        _insert(tx, batch_id, asked, rows, Event("job_created", {"estimatedDuration": expected}))
         tx.after_commit(lambda: nudge.dispatch_soon(deps))
         tx.after_commit(lambda: log.info("batch_accepted", batch=str(batch_id), jobs=len(rows)))
     return StartedBatch(batch_id, [row.job_id for row in rows], fresh=True)
+
+
+def _insert(tx: Transaction, batch_id: UUID, asked: Sequence[NewJob], rows: Sequence[NewRow], created: Event) -> None:
+    """Make the batch and its jobs. Raises ``Conflict`` (``active_job_exists``) when others are at work on a course or
+    an exam of it."""
+    pairs = zip(asked, rows, strict=True)
+    targets = {new.payload["courseId"]: row.target for new, row in pairs if "courseId" in new.payload}
+    if busy := jobs.active_on_courses(tx, rows[0].organization_id, targets):
+        places = {row.course_id: number for number, row in enumerate(rows)}
+        raise _conflict([(places[course], "courseId", job_id) for course, job_id in busy.items()])
+    if taken := batches.insert(tx, batch_id, rows, created):
+        numbers = {row.target: number for number, row in enumerate(rows)}
+        at = [(numbers[one.target], one.job_id) for one in taken]
+        raise _conflict([(number, target_field(asked[number]), job_id) for number, job_id in at])
 
 
 def _rows(deps: Deps, asker: Asker, asked: Sequence[NewJob], titles: Mapping[str, str]) -> list[NewRow]:
@@ -117,22 +129,17 @@ def _refusal(deps: Deps, new: NewJob) -> ModelNotConfigured | None:
     return None
 
 
-def _conflict(asked: Sequence[NewJob], rows: Sequence[NewRow], taken: Sequence[Taken]) -> Conflict:
-    numbers = {row.target: number for number, row in enumerate(rows)}
-    named = sorted((numbers[one.target], str(one.job_id)) for one in taken)
-    fields = [target_field(asked[number]) for number, _ in named]
+def _conflict(rivals: Sequence[tuple[int, str, UUID]]) -> Conflict:
+    """Each rival: the number of a job of the batch, the field that names what it wants, and the job that has that."""
+    named = sorted((number, field, str(job_id)) for number, field, job_id in rivals)
     words = "; ".join(
-        f"job {job_id} is at work on the {field.removesuffix('Id')} of jobs.{number}"
-        for field, (number, job_id) in zip(fields, named, strict=True)
+        f"job {job_id} is at work on the {field.removesuffix('Id')} of jobs.{number}" for number, field, job_id in named
     )
-    faults = [
-        {"path": f"jobs.{number}.payload.{field}", "jobId": job_id}
-        for field, (number, job_id) in zip(fields, named, strict=True)
-    ]
+    faults = [{"path": f"jobs.{number}.payload.{field}", "jobId": job_id} for number, field, job_id in named]
     return Conflict(
         f"Nothing was accepted: {words}. Wait for it or cancel it.",
         code="active_job_exists",
-        details={"jobId": named[0][1], "jobs": faults},
+        details={"jobId": named[0][2], "jobs": faults},
     )
 
 

@@ -119,7 +119,7 @@ def start_within(deps: Deps, tx: Transaction, prepared: Prepared, idempotency_ke
     check_model(new, deps.settings.model.configured)
     hold_exam(tx, asker.organization_id, new)
     if "courseId" in new.payload:
-        _check_course(tx, row)
+        _check_course(tx, row.organization_id, row.course_id, row.target)
     if asker.rationed:
         rations.take_turn(tx, asker.organization_id, asker.user)
     started = _insert(tx, row, prepared.expected_seconds)
@@ -133,11 +133,10 @@ def start_within(deps: Deps, tx: Transaction, prepared: Prepared, idempotency_ke
     return started
 
 
-def _check_course(tx: Transaction, row: NewRow) -> None:
+def _check_course(tx: Transaction, organization_id: UUID, course_id: str | None, target: str | None) -> None:
     """Raise ``Conflict`` (``active_job_exists``) when a job with another target makes this course. Of two that ask at
     the very same moment neither sees the other; then the course gets two revisions, one after the other."""
-    other = jobs.active_on_course(tx, row)
-    if other is not None:
+    for other in jobs.active_on_courses(tx, organization_id, {str(course_id): target}).values():
         raise _busy(other)
 
 
@@ -226,6 +225,9 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
         if pipeline is None:
             kind = f"{standing.job_type} jobs at the step {standing.current_step}"
             raise Conflict(f"This server is too old to know {kind}. Ask again when it has been updated.")
+        if standing.job_type != "media":
+            course_id = moves.facts(tx, job_id).course_id
+            _check_course(tx, standing.organization_id, course_id, standing.target)
         step = pipeline.first_without(moves.finished_steps(tx, job_id))
         progress = pipeline.weighed(standing.step_shares).at(step.name, moves.kept_of(tx, job_id, step.name))
         if not moves.take_up(tx, job_id, step.name, pipeline.index(step.name), progress):

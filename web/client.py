@@ -21,8 +21,8 @@ Event = dict[str, Any]
 FIRST_WAIT, LONGEST_WAIT = 2.0, 30.0
 #: How often events are asked for while there is no stream.
 POLL_SECONDS = 1.0
-#: A stream says something every 15 s. One that doesn't for so long is dead.
-SILENCE_SECONDS = 45.0
+#: A stream says something every 15 s. One that doesn't for so long is dead, or held back by a proxy.
+SILENCE_SECONDS = 20.0
 #: When nothing at all has answered for so long, there is no use in waiting on.
 GIVE_UP_SECONDS = 600.0
 _FINAL = frozenset({"done", "failed", "cancelled", "dead_letter"})

@@ -54,7 +54,8 @@ ADVICE: dict[str, str] = {
     "store_away": "Ask again in two seconds (Retry-After).",
     "store_busy": "Too many wrote the same file at once.",
     "stream_token_expired": "Ask for the job itself, or for its events, with your own identity.",
-    "streams_not_served": "Ask for .../events?after=0, or reach the server over plain HTTP/1.1 behind a proxy.",
+    "streams_not_served": "Ask for .../events?after=0 (of a catalog: .../changes?since=0), or reach the server over "
+    "plain HTTP/1.1 behind a proxy.",
     "target_gone": "The picture's place is no longer in the course.",
     "temporarily_unavailable": "Read message.",
     "too_many_streams": "Connect again in two seconds (Retry-After). Operators: more web processes, or raise "

@@ -19,6 +19,7 @@ from schema.version import VERSION
 from web.describe import Description, Either, describe
 from web.error_advice import ADVICE
 from web.identity import PUBLIC, Need, need_of, needs
+from web.pages.layout import page
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
@@ -29,9 +30,12 @@ _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
 
 class FieldErrorSchema(StrictSchema):
+    """``line`` is that of a file, where the fault is in one."""
+
     path = Text(required=True)
     code = Text(required=True)
     message = Text(required=True)
+    line = Whole()
 
 
 class ProblemSchema(Schema):
@@ -167,8 +171,8 @@ def browse() -> str:
 
 
 @blueprint.get("/docs/errors")
-def errors() -> str:
-    return render_template("errors.html", advice=ADVICE)
+def errors() -> Response:
+    return page("errors.html", advice=ADVICE)
 
 
 @blueprint.get("/docs/assets/<path:name>")

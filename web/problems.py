@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, json, render_template, request
+from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from schema.errors import CoursewrightError, Invalid, TooMany, Transient, Unauthenticated
 from web.body import discard_body
+from web.pages.layout import apology
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Res
     if request.content_length or status == 413:
         discard_body()
     if _is_for_a_person():
-        return _page("error.html", status, code=code, title=title, detail=detail)
+        return apology("error.html", status, code=code, title=title, detail=detail)
     body = {
         "type": f"/docs/errors#{code}",
         "title": title,
@@ -52,14 +53,9 @@ def _is_for_a_person() -> bool:
     return not is_api and request.accept_mimetypes.best_match(offered) == "text/html"
 
 
-def _page(template: str, status: int, **shown: str) -> Response:
-    page = render_template(template, request_id=g.get("request_id"), **shown)
-    return Response(page, status, {"Cache-Control": "no-store", "Vary": "Accept"})
-
-
 def _ours(error: CoursewrightError) -> Response:
     if isinstance(error, Unauthenticated) and _is_for_a_person():
-        return _page("sign_in.html", 401)
+        return apology("sign_in.html", 401)
     status = 503 if isinstance(error, Transient) else error.status
     more: dict[str, Any] = {}
     if isinstance(error, Invalid):

@@ -8,6 +8,7 @@ how they are read is in ``gift_answers``. Every pattern takes time in proportion
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schema.exam_files.found import FileContent
@@ -48,22 +49,23 @@ def read_gift(text: str) -> FileContent:
     return content
 
 
-def _blocks(text: str) -> list[_Lines]:
+def _blocks(text: str) -> Iterator[_Lines]:
     """What blank lines separate. A comment is an empty line that separates nothing; its tags are kept."""
-    blocks: list[_Lines] = []
     open_block: _Lines | None = None
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         if not line.strip():
+            if open_block is not None:
+                yield open_block
             open_block = None
             continue
         if open_block is None:
             open_block = _Lines(number)
-            blocks.append(open_block)
         if line.lstrip().startswith("//"):
             open_block.tags += [tag.replace("\\]", "]").strip()[:50] for tag in _TAG.findall(line)]
             line = ""
         open_block.lines.append(line)
-    return blocks
+    if open_block is not None:
+        yield open_block
 
 
 def _tags_of(category: str) -> list[str]:

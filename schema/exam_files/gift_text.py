@@ -12,12 +12,19 @@ _HIDDEN = {char: chr(0xFDD0 + place) for place, char in enumerate(":#={}~\\n")}
 _SHOWN = str.maketrans({hidden: "\n" if char == "n" else char for char, hidden in _HIDDEN.items()})
 _ESCAPE = re.compile(r"\\([:#={}~\\n])")
 NONCHARACTERS = re.compile("[\ufdd0-\ufdef]")
+_AMPERSAND = chr(0xFDEF)
 
-#: HTML longer than this stays as it is: no text of an exam may be as long, so it is refused anyway.
+#: HTML that is longer than this without its plain tags stays as it is: no text of an exam may be as long, so it is
+#: refused anyway.
 LONGEST_HTML = 100_000
+#: The same where so many ``<`` are left: a parser takes long where thousands of tags are nested.
+MOST_TAGS = 200
 _FORMAT = re.compile(r"\s*\[(html|moodle|plain|markdown)\]")
 _BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^<>]*>", re.IGNORECASE)
 _RAISED = re.compile(r"<sup\b[^<>]*>", re.IGNORECASE)
+_PLAIN_TAG = re.compile(
+    r"""</?(?!script\b|style\b)[a-z][a-z0-9]*(?:\s(?:[^<>"']|"[^<>"]*"|'[^<>']*')*)?/?>""", re.IGNORECASE
+)
 _PICTURE = re.compile(r"<(?:img|video|audio|object|svg)\b", re.IGNORECASE)
 
 
@@ -44,10 +51,17 @@ def plain(text: str, is_usually_html: bool = False) -> str:
     found = _FORMAT.match(text)
     words = shown(text[found.end() :] if found else text)
     as_html = found[1] == "html" if found else is_usually_html
-    if as_html and len(words) <= LONGEST_HTML:
-        words = _RAISED.sub("^", _BREAKS.sub("\n", words))
-        words = html.unescape(nh3.clean(words, tags=set()))
-    return words.strip()
+    return (_words_of(words) if as_html else words).strip()
+
+
+def _words_of(source: str) -> str:
+    """The words of HTML, without scripts, comments and tags."""
+    words = _PLAIN_TAG.sub("", _RAISED.sub("^", _BREAKS.sub("\n", source)))
+    if len(words) > LONGEST_HTML or words.count("<") > MOST_TAGS:
+        return source
+    # The parser is slow with ampersands, and knows no reference that ``unescape`` doesn't.
+    bare = html.unescape(nh3.clean(words.replace("&", _AMPERSAND), tags=set()))
+    return html.unescape(bare.replace(_AMPERSAND, "&"))
 
 
 def shows_more(text: str) -> bool:

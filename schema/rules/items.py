@@ -16,9 +16,8 @@ _ABOVE = re.compile(
     r"|(both|neither) \(?[a-d]\)? (and|nor|or) \(?[a-d]\)?",
     re.IGNORECASE,
 )
-_LETTERS = re.compile(
-    r"(both |neither |only )?\(?[a-h]\)?((, ?| and | or | nor | & |, and )\(?[a-h]\)?)+", re.IGNORECASE
-)
+# "A and C", "(a) oder (b)", "Both a and b", in any language.
+_LETTERS = re.compile(r"([^\W\d_]+ )?\(?[a-h]\)?(,? (& |[^\W\d_]{1,4} )?\(?[a-h]\)?)+", re.IGNORECASE)
 # Words of grammar stand in any sentence, so finding the key there gives nothing away.
 _GRAMMAR_WORDS = re.compile(
     r"the|and|but|for|nor|yet|are|was|were|has|had|have|does|did|not|you|she|they|his|her|him|its|our|your|their|them"

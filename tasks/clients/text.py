@@ -108,8 +108,9 @@ class TextClient:
         except APIStatusError as error:
             if not refuses_streams(error):
                 raise
-            self._streams = False
-            return await in_one_piece(client, asked, usage)
+            answer = await in_one_piece(client, asked, usage)
+            self._streams = False  # it was the stream indeed; an error may quote the request, whatever it is about
+            return answer
         finally:
             reader.end()
 

@@ -2,7 +2,8 @@
 
 The name is resolved once, every address is judged, and the connection goes to one of those judged: a name that
 resolves to something else a moment later leads nowhere. No redirect is followed, no proxy of the environment is used,
-little of the answer is read, and all of it together is over within ``TOTAL_SECONDS`` (looking up the name aside).
+little of the answer is read, and all of it together is over within ``TOTAL_SECONDS``, after at most ``LOOK_UP_SECONDS``
+for the name.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +27,7 @@ from schema.errors import Permanent
 from schema.targets import PrivateTargets, Target, fault_of
 from schema.webhook import ANSWER_LIMIT
 
-CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 10.0
+LOOK_UP_SECONDS, CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 5.0, 10.0
 #: So much of an answer is read, in bytes. It is kept to see what was wrong, not for what it says.
 READ_LIMIT = 10_000
 
@@ -45,10 +48,24 @@ class Answer:
     retry_after: float | None
 
 
-def look_up(host: str, port: int) -> list[str]:
-    """All addresses of a host. Raises ``OSError`` when it has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+def look_up(host: str, port: int, find: Callable[..., Any] = socket.getaddrinfo) -> list[str]:
+    """All addresses of a host. Raises ``OSError`` when it has none, or none is known in time.
+
+    A resolver takes no time limit, and whoever runs the servers of a name can keep it busy for half a minute. So a
+    thread of its own waits for it, and it alone goes on waiting."""
+    found: Future[Any] = Future()
+
+    def look() -> None:
+        try:
+            found.set_result(find(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    threading.Thread(target=look, name="look-up", daemon=True).start()
+    try:
+        return list(dict.fromkeys(str(one[4][0]) for one in found.result(LOOK_UP_SECONDS)))
+    except TimeoutError:
+        raise socket.gaierror(socket.EAI_AGAIN, "the resolver did not answer in time") from None
 
 
 def addresses_of(target: Target, private: PrivateTargets, resolve: Resolver = look_up) -> list[str]:

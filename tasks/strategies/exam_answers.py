@@ -122,11 +122,10 @@ def blind_order(question: Question) -> list[str]:
 
 def agrees(question: Question, given: str) -> bool | None:
     """Whether an answer is one the exam accepts; none when only its meaning can tell."""
-    accepted = {folded(answer) for answer in question["answers"]}
     if question["options"]:
         chosen = _chosen(question, given)
-        return None if chosen is None else chosen in accepted
-    if folded(given) in accepted:
+        return None if chosen is None else chosen in question["answers"]
+    if folded(given) in {folded(answer) for answer in question["answers"]}:
         return True
     number = _as_number(given)
     if number is None:
@@ -137,16 +136,23 @@ def agrees(question: Question, given: str) -> bool | None:
 def _chosen(question: Question, given: str) -> str | None:
     """The option an answer names: by its text, by letter and text, or by its letter alone. None when it names none."""
     order = blind_order(question)
-    by_text = {folded(option) for option in order}
-    if folded(given) in by_text:
-        return folded(given)
+    if named := _by_text(order, given):
+        return named
     found = _LETTER.match(given)
     if found is None:
         return None
     if found["text"]:
-        return folded(found["text"]) if folded(found["text"]) in by_text else None
+        return _by_text(order, found["text"])
     place = _letters().find(found[1].upper())
-    return folded(order[place]) if 0 <= place < len(order) else None
+    return order[place] if 0 <= place < len(order) else None
+
+
+def _by_text(options: Sequence[str], text: str) -> str | None:
+    """The option that reads so, else the only one that does but for case and punctuation; none when there is none."""
+    if text in options:
+        return text
+    same = [option for option in options if folded(option) == folded(text)]
+    return same[0] if len(same) == 1 else None
 
 
 def _as_number(text: str) -> float | None:

@@ -170,7 +170,7 @@ def asked(questions: Sequence[Question], explanations: Sequence[dict[str, Any]],
         if question["options"]:
             parts.append("\n".join(f"- {on_one_line(option)}" for option in question["options"]))
         if question["answers"]:
-            answers = "; ".join(on_one_line(one) for one in _distinct(question["answers"])[:MOST_ANSWERS])
+            answers = "; ".join(on_one_line(one) for one in _distinct(question)[:MOST_ANSWERS])
             parts.append(f"**{on_one_line(labels['answer'])}:** {answers}")
         explanation = question["explanation"] or taken(written.get(number, {}).get("explanation"), 1000)
         if explanation.strip():
@@ -178,11 +178,11 @@ def asked(questions: Sequence[Question], explanations: Sequence[dict[str, Any]],
     return "\n\n".join(parts)
 
 
-def _distinct(answers: Sequence[str]) -> list[str]:
-    """Of answers that differ only in case or punctuation the first."""
+def _distinct(question: Question) -> list[str]:
+    """The answers; of free ones that differ only in case or punctuation the first."""
     spellings: dict[str, str] = {}
-    for answer in answers:
-        spellings.setdefault(folded(answer), answer)
+    for answer in question["answers"]:
+        spellings.setdefault(answer if question["options"] else folded(answer), answer)
     return list(spellings.values())
 
 

@@ -113,6 +113,7 @@ def identity(browser: Browser, system: System) -> Any:
 def _willing_model(model: ModelServer) -> Iterator[None]:
     yield
     model.forget(faults=True, calls=True)
+    model.release()
     model.latency = model.pace = 0.0
 
 

@@ -48,6 +48,9 @@ def test_a_new_course_is_in_every_window_at_once_and_told(opens: Opens, system: 
     windows[1].page.screenshot(path=pictures / "catalog-toast.png")
     # One snapshot, then changes only: nobody reads the catalog again because one course is new.
     assert [path for seen in asked for path in seen if path == "/api/catalog"] == []
+    shown = windows[1].page
+    shown.locator(".toast").get_by_role("link", name="Open").click()
+    expect(shown.get_by_role("heading", name="Sums for everybody", level=1)).to_be_visible()
 
     # The next revision of it is no new course.
     windows[0].page.reload()
@@ -59,10 +62,11 @@ def test_a_new_course_is_in_every_window_at_once_and_told(opens: Opens, system: 
 
 def test_going_back_shows_no_stale_copy(opens: Opens, system: System) -> None:
     """ "CDN caching prevents fresh catalog reads", and so does a browser that keeps pages."""
-    first = made(system, "There before")
+    first = made(system, "There before", courseId="new")  # an id like any other
     page = opens("/catalog").page
     page.locator(f'#cards > li[data-id="{first}"] h2 a').click()
     page.wait_for_url(f"**/courses/{first}")
+    expect(page.get_by_role("heading", name="There before", level=1)).to_be_visible()
     second = made(system, "Made meanwhile")
     page.go_back()
     page.wait_for_url("**/catalog")

@@ -64,9 +64,10 @@ def test_pages(opens: Opens, system: System, model: ModelServer, pictures: Path)
     pages = {kind: opens(**options).page for kind, options in KINDS.items()}
     for name, path in (
         ("catalog", "/catalog"),
-        ("new", "/courses/new"),
-        ("new-exam", "/courses/new?from=exam"),
+        ("new", "/new"),
+        ("new-exam", "/new?from=exam"),
         ("jobs", "/jobs"),
+        ("errors", "/docs/errors"),
         ("read", f"/courses/{ready['courseId']}"),
         ("job", f"/jobs/{busy}"),
     ):
@@ -80,7 +81,7 @@ def test_pages(opens: Opens, system: System, model: ModelServer, pictures: Path)
 
 def test_what_unfolds_on_a_phone(opens: Opens, system: System, model: ModelServer, pictures: Path) -> None:
     model.script([{"fault": "slow", "purpose": "plan", "seconds": 40}])
-    page = opens("/courses/new", **KINDS["phone"]).page
+    page = opens("/new", **KINDS["phone"]).page
     page.get_by_text("More", exact=True).click()
     look_at(page, pictures / "phone-more.png")
     page.get_by_label("Subject").fill("Harbours")

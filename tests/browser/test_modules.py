@@ -189,7 +189,7 @@ class TestFold:
 
 
 def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> None:
-    grown = [{"type": "content_delta", "part": "text:t1", "text": "begin " * 60 + "and the [blank] end"}]
+    grown = [{"type": "content_delta", "part": "text:t1", "text": "begin " * 60 + "*and*\n\n## the [blank] end"}]
     page.evaluate(
         """async (events) => {
           const { fresh, fold } = await import("/static/js/job-state.js");
@@ -203,7 +203,7 @@ def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> No
         [*STORY, *grown],
     )
     words = str(page.locator(".writing").text_content())
-    assert words.startswith("… begin ") and words.endswith("and the ____ end")
+    assert words.startswith("… begin ") and words.endswith("and\nthe ____ end")
     assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "10"
 
 

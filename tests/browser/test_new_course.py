@@ -24,21 +24,23 @@ def fault(page: Page, field: str) -> str:
 def test_faults_stand_beside_their_fields_and_what_was_typed_stays(
     opens: Opens, system: System, pictures: Path
 ) -> None:
-    window = opens("/courses/new")
+    window = opens("/new")
     window.may_break = True
     page = window.page
     page.get_by_label("Subject").fill("Half filled in")
     page.get_by_text("More", exact=True).click()
     page.get_by_label("Items in each group").fill("500")
     page.get_by_label("Language").fill("not a tag")
+    page.get_by_label("Course id").fill("no id")
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Make the course").click()
     assert fault(page, "gradeBand") == "Please fill this in."
-    assert "100" in fault(page, "itemsPerGroup")
+    assert fault(page, "itemsPerGroup") == "Use a number from 1 to 100."
+    assert "letters, digits and hyphens" in fault(page, "courseId")
     assert "language tag" in fault(page, "language")
     expect(page.locator("#subject-error")).to_be_hidden()
     expect(page.get_by_label("Grade band")).to_be_focused()
-    assert page.locator("[aria-invalid=true]").count() == 3
+    assert page.locator("[aria-invalid=true]").count() == 4
     expect(page.get_by_label("Subject")).to_have_value("Half filled in")
     page.screenshot(path=pictures / "faults.png", full_page=True)
     jobs = system.call("GET", "/api/jobs?limit=200").json()["jobs"]
@@ -51,7 +53,7 @@ def test_faults_stand_beside_their_fields_and_what_was_typed_stays(
 
 
 def test_every_field_of_a_request_can_be_filled_in(opens: Opens) -> None:
-    page = opens("/courses/new").page
+    page = opens("/new").page
     names = {str(field.get_attribute("name")) for field in page.locator("form [name]").all()}
     schema = page.evaluate("async () => (await (await fetch('/api/openapi.json')).json()).components.schemas")
     assert names == set(schema["CourseRequest"]["properties"])
@@ -60,7 +62,7 @@ def test_every_field_of_a_request_can_be_filled_in(opens: Opens) -> None:
 def test_a_refusal_without_a_field_is_told_above_the_button(opens: Opens, system: System, model: ModelServer) -> None:
     model.script([{"fault": "slow", "purpose": "items", "seconds": 40}])
     busy = system.start_course(subject="At work already", gradeBand="6-8", courseId="at-work-already")
-    window = opens("/courses/new")
+    window = opens("/new")
     window.may_break = True
     page = window.page
     page.get_by_label("Subject").fill("At work already")
@@ -73,7 +75,7 @@ def test_a_refusal_without_a_field_is_told_above_the_button(opens: Opens, system
 
 
 def test_a_pasted_exam_becomes_a_course_that_can_be_read(opens: Opens, system: System, pictures: Path) -> None:
-    page = opens("/courses/new?from=exam").page
+    page = opens("/new?from=exam").page
     page.get_by_label("Title of the exam").fill("Civics, pasted")
     page.get_by_label("Questions", exact=True).fill(CIVICS.read_text("utf-8"))
     page.get_by_role("button", name="Look at the questions").click()
@@ -98,7 +100,7 @@ def test_a_pasted_exam_becomes_a_course_that_can_be_read(opens: Opens, system: S
 def test_an_uploaded_file_is_looked_at_and_its_faults_are_told_by_line(opens: Opens, tmp_path: Path) -> None:
     file = tmp_path / "Plants.csv"
     file.write_text("question,answer,option_a,option_b\nWhat do roots take up?,water,water,light\nAnd leaves?,x,a,b\n")
-    window = opens("/courses/new?from=exam")
+    window = opens("/new?from=exam")
     window.may_break = True
     page = window.page
     page.get_by_label("File").set_input_files(file)
@@ -112,7 +114,7 @@ def test_an_uploaded_file_is_looked_at_and_its_faults_are_told_by_line(opens: Op
 
 
 def test_what_is_no_exam_is_refused_in_words(opens: Opens) -> None:
-    window = opens("/courses/new?from=exam")
+    window = opens("/new?from=exam")
     window.may_break = True
     page = window.page
     look = page.get_by_role("button", name="Look at the questions")

@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.acceptance.conftest import System
@@ -17,7 +16,7 @@ from tests.conftest import eventually
 from tests.fakes.model_server import ModelServer
 
 STEPS = ["Plan the course", "Write items and texts", "Check every item", "Save the course", "List it in the catalog"]
-#: Long enough for anything a test does meanwhile, in seconds; the scripted answer is given up when nobody waits for it.
+#: Long enough for anything a test does meanwhile, in seconds; ``release`` ends it.
 HELD = 40.0
 
 
@@ -31,7 +30,7 @@ def watched(page: Page) -> list[dict[str, Any]]:
 
 def ask_for(page: Page, subject: str) -> None:
     """Fill in the form of a new course and send it."""
-    page.goto("/courses/new")
+    page.goto("/new")
     page.get_by_label("Subject").fill(subject)
     page.get_by_label("Grade band").fill("6-8")
     page.get_by_role("button", name="Make the course").click()
@@ -59,7 +58,7 @@ def state_of(page: Page) -> dict[str, Any]:
 def test_all_steps_are_watched_to_the_course_that_can_be_read(
     opens: Opens, system: System, model: ModelServer, pictures: Path
 ) -> None:
-    model.pace = 0.02
+    model.pace = 0.01
     page = opens().page
     states = watched(page)
     ask_for(page, "Suspension bridges")
@@ -105,6 +104,7 @@ def test_a_cancelled_one_stops_and_goes_on_from_there(opens: Opens, system: Syst
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("What was finished is kept.")).to_be_visible()
+    expect(page.get_by_text("The work goes on")).to_be_hidden()
     assert system.job(job_id)["status"] == "cancelled"
     kept = percent(page)
     assert 0 < kept < 100
@@ -121,16 +121,20 @@ def test_closed_and_opened_again_it_has_gone_on(opens: Opens, system: System, mo
     expect(first.page.get_by_role("dialog")).to_have_count(0)
     expect(first.page.get_by_label("Subject")).to_have_value("Left alone")
     expect(first.page.locator("#running")).to_contain_text("1")
+    # The same window asks for another one meanwhile, and each goes its own way.
+    model.script([{"fault": "slow", "purpose": "plan", "seconds": HELD}])
+    first.page.get_by_label("Subject").fill("Side by side")
+    first.page.get_by_role("button", name="Make the course").click()
+    expect(first.page.get_by_role("dialog").get_by_text("Planning the course")).to_be_visible()
+    expect(first.page.locator("#running")).to_contain_text("2")
     first.context.close()
 
     later = opens("/jobs").page
+    expect(later.get_by_role("listitem").filter(has_text="Side by side")).to_contain_text("at work")
     expect(later.get_by_role("listitem").filter(has_text="Left alone")).to_contain_text("at work")
     later.get_by_role("link", name="Left alone").click()
     expect(later.get_by_text("Generating:")).to_be_visible()
-    model.forget(faults=True)
-    system.call("POST", f"/api/jobs/{later.url.rsplit('/', 1)[1]}/cancel", {})
-    expect(later.get_by_role("button", name="Take it up again")).to_be_visible()
-    later.get_by_role("button", name="Take it up again").click()
+    model.release()
     later.wait_for_url("**/courses/left-alone-*")
     # And what is over is still shown the next day, without being pushed away from it.
     later.goto("/jobs")
@@ -140,7 +144,7 @@ def test_closed_and_opened_again_it_has_gone_on(opens: Opens, system: System, mo
 
 
 def test_the_network_may_go_and_come_back(opens: Opens, system: System, model: ModelServer, pictures: Path) -> None:
-    model.latency = 0.4
+    model.script([{"fault": "slow", "purpose": "items", "seconds": HELD}])
     window = opens()
     window.may_break = True
     page = window.page
@@ -151,6 +155,7 @@ def test_the_network_may_go_and_come_back(opens: Opens, system: System, model: M
     window.context.set_offline(True)
     expect(page.get_by_text("Offline", exact=True)).to_be_visible()
     page.screenshot(path=pictures / "offline.png")
+    model.release()
     system.finished(job_id)
     assert state_of(page)["status"] != "done"
     window.context.set_offline(False)
@@ -159,7 +164,7 @@ def test_the_network_may_go_and_come_back(opens: Opens, system: System, model: M
 
 
 def test_the_server_may_die_and_come_back(opens: Opens, system: System, model: ModelServer) -> None:
-    model.script([{"fault": "slow", "purpose": "items", "seconds": 3}])
+    model.script([{"fault": "slow", "purpose": "items", "seconds": HELD}])
     window = opens()
     window.may_break = True
     page = window.page
@@ -168,6 +173,7 @@ def test_the_server_may_die_and_come_back(opens: Opens, system: System, model: M
     expect(page.get_by_text("Generating:")).to_be_visible()
     os.kill(system.pids()["web"], signal.SIGKILL)
     expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
+    model.release()
     page.wait_for_url("**/courses/while-the-server-dies-*", timeout=60_000)
     assert system.job(job_id)["status"] == "done"
 
@@ -209,18 +215,19 @@ def test_two_windows_see_the_same(opens: Opens, system: System, model: ModelServ
 
 
 def test_where_streams_are_blocked_it_asks_instead(opens: Opens, system: System, model: ModelServer) -> None:
-    model.script([{"fault": "slow", "purpose": "items", "seconds": 3}])
+    model.script([{"fault": "slow", "purpose": "items", "seconds": HELD}])
     window = opens()
     window.may_break = True
     page = window.page
     page.route("**/stream?*", lambda route: route.abort())
     page.goto(f"/jobs/{asked(system, 'Without a stream')}")
     expect(page.get_by_text("Every 2 seconds", exact=True)).to_be_visible()
+    model.release()
     page.wait_for_url("**/courses/without-a-stream-*")
 
 
 def test_sending_twice_makes_one_job(opens: Opens, system: System) -> None:
-    window = opens("/courses/new")
+    window = opens("/new")
     window.may_break = True
     page = window.page
     page.get_by_label("Subject").fill("Clicked twice")
@@ -235,22 +242,28 @@ def test_sending_twice_makes_one_job(opens: Opens, system: System) -> None:
     page.get_by_role("button", name="Make the course").dblclick()
     expect(page.get_by_role("alert")).to_contain_text("The server can't be reached just now.")
     page.get_by_role("button", name="Make the course").dblclick()
-    page.wait_for_url("**/courses/clicked-twice-*")
+    expect(page.get_by_role("dialog", name="Progress of Clicked twice")).to_be_visible()
     jobs = system.call("GET", "/api/jobs?jobType=course&limit=200").json()["jobs"]
     assert [job["payload"]["subject"] for job in jobs].count("Clicked twice") == 1
 
 
-@pytest.mark.parametrize("path", ["/jobs/none", "/courses/none", "/jobs/00000000-0000-4000-8000-000000000000"])
-def test_what_is_not_there_is_a_page(opens: Opens, path: str) -> None:
+def test_what_is_not_there_is_a_page_with_the_way_back(opens: Opens) -> None:
     window = opens()
     window.may_break = True
-    window.page.goto(path)
-    expect(window.page.get_by_role("heading", name="There is no such thing")).to_be_visible()
+    page = window.page
+    for path in ("/jobs/none", "/courses/none", "/jobs/00000000-0000-4000-8000-000000000000", "/nowhere"):
+        answer = page.goto(path)
+        assert answer is not None and answer.status == 404 and answer.headers["content-security-policy"]
+        expect(page.get_by_role("heading", level=1)).to_have_text(
+            "There is no such thing" if path != "/nowhere" else "Not Found"
+        )
+        page.get_by_role("link", name="Courses", exact=True).click()
+        page.wait_for_url("**/catalog")
 
 
 def test_who_is_not_signed_in_is_told_how(opens: Opens) -> None:
     window: Window = opens(storage_state=None)
     window.may_break = True
     window.page.goto("/catalog")
-    expect(window.page.get_by_role("heading", name="Nobody is signed in")).to_be_visible()
+    expect(window.page.get_by_role("heading", name="You are not signed in")).to_be_visible()
     eventually(lambda: window.page.get_by_role("navigation").count() == 0)

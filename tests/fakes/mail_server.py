@@ -25,8 +25,8 @@ class _AnyPort(Controller):
 
 
 class MailServer:
-    """``refusals`` are answers to the next recipients, in order, ``refusals_of_mails`` to the next mails. With ``tls`` it offers STARTTLS, with ``signed_in``
-    it takes mail only after ``USER`` and ``PASSWORD``."""
+    """``refusals`` are answers to the next recipients, in order, ``refusals_of_mails`` to the next mails. With ``tls``
+    it offers STARTTLS, with ``signed_in`` it takes mail only after ``USER`` and ``PASSWORD``."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, signed_in: bool = False) -> None:
         self.mails: list[EmailMessage] = []

@@ -31,6 +31,7 @@ class Attending(Protocol):
     closing: threading.Event
     connections: int
     pace: float
+    releases: int
 
     def script(self, faults: list[str | dict[str, Any]]) -> None: ...
     def scripted(self) -> list[Fault]: ...
@@ -208,9 +209,11 @@ class Door(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _client_goes_within(self, call: Call, seconds: float) -> bool:
-        """Wait; says whether the client hung up (or the server closes) before the time was over."""
-        until = time.monotonic() + seconds
+        """Wait; says whether the client hung up (or the server closes) before the time was over, or was cut short."""
+        until, releases = time.monotonic() + seconds, self._ours.releases
         while (left := until - time.monotonic()) > 0 and not self._ours.closing.is_set():
+            if self._ours.releases != releases:
+                break
             readable, _, _ = select.select([self.connection], [], [], min(left, 0.05))
             if readable and self.connection.recv(1, socket.MSG_PEEK) == b"":
                 self._hung_up(call)

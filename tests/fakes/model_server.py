@@ -50,6 +50,8 @@ class ModelServer:
         self.spread = spread
         self.pace = pace
         self.closing = threading.Event()
+        #: How often ``release`` was called.
+        self.releases = 0
         #: How many connections were made so far.
         self.connections = 0
         self._lock = threading.Condition()
@@ -100,6 +102,10 @@ class ModelServer:
                 self._faults.clear()
             if calls:
                 self._calls.clear()
+
+    def release(self) -> None:
+        """Let every call that is held up now go on at once."""
+        self.releases += 1
 
     def wait_for(self, what: Callable[[list[Call]], bool], seconds: float = 5.0) -> bool:
         """Wait until ``what(calls)`` is true; woken whenever a call begins or ends."""

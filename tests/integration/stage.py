@@ -82,7 +82,9 @@ def _rises(found: list[dict[str, Any]]) -> bool:
         if not reached <= event.get("progress", reached) <= 100:
             return False
         reached = event.get("progress", reached)
-    return reached == 100 or "job_completed" not in {event["type"] for event in found}
+        if event["type"] == "job_completed" and reached != 100:
+            return False
+    return True
 
 
 def types(deps: Deps, job_id: UUID) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
@@ -25,6 +25,8 @@ from tests.conftest import Outbox, eventually, make_deps
 from tests.integration.stage import SUMS, one, put_job, school, start, told
 from tests.integration.web_process import AGENT, ORG, Web, halt, serve
 from web.cli import cli
+from web.cli_follow import _follow
+from web.client import Api, Following
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 
@@ -116,6 +118,7 @@ def refused_with_words(web: Web, job_id: UUID) -> None:
         (["generate", "Addition", "--mode", "numeric"], "gradeBand"),
         (["generate", "Addition", "--mode", "numeric", "--grade-band", "2", "--items", "0"], "itemsPerGroup"),
         (["generate"], "Name either a subject or --exam"),
+        (["watch", str(job_id), "--token", "x", "--url", f"http://127.0.0.1:{free_port()}"], "does not answer"),
     ):
         outcome = run(web.deps, *words)
         assert (outcome.exit_code, outcome.stdout) == (2, ""), (words, outcome.output)
@@ -150,6 +153,28 @@ def test_without_a_stream_events_are_asked_for(alone: Deps, asker: Asker) -> Non
     once.run_due(alone)
     seen = run(alone, "watch", str(job_id), "--json")
     assert (seen.exit_code, lines(seen)) == (0, told(alone, job_id))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ctrl_c_leaves_the_job_alone_and_says_how_to_come_back(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    def interrupted(_after: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        _follow(Following("http://127.0.0.1:1", {}, dict, interrupted), "72062cdf", as_json)
+    assert ended.value.code == 130
+    assert "coursewright watch 72062cdf" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_an_answer_is_no_failed_job(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Api, "start", interrupted)
+    outcome = run(deps, "generate", "Fish", "--grade-band", "6", *REMOTE, "http://127.0.0.1:1")
+    assert (outcome.exit_code, "jobs list" in outcome.stderr) == (130, True)
 
 
 def test_a_stranger_sees_nothing(alone: Deps, asker: Asker) -> None:

@@ -24,7 +24,7 @@ from storage import catalog, documents, jobs, retention
 from tasks import deps as wiring
 from tasks import once
 from tasks.batches import start_batch
-from tasks.commands import Asker, Started, retry_job, start_job
+from tasks.commands import Asker, Started, cancel_job, retry_job, start_job
 from tasks.deps import Deps
 from tasks.exams import archive_exam, make_exam, replace_exam
 from tasks.step import deliver
@@ -219,6 +219,17 @@ class TestAsking:
         once.run_due(model_deps)
         assert (job(model_deps, second).status, job(model_deps, second).base_revision) == ("done", 1)
 
+    def test_a_retry_waits_for_the_job_that_makes_the_course_now(self, model_deps: Deps, asker: Asker) -> None:
+        first = asked(model_deps, asker, put_exam(model_deps, asker), courseId="lane").job_id
+        cancel_job(model_deps, asker, first, "")
+        start_job(model_deps, asker, request(courseId="lane"))
+        with pytest.raises(Conflict) as caught:
+            retry_job(model_deps, asker, first)
+        assert caught.value.code == "active_job_exists"
+        once.run_due(model_deps)
+        retry_job(model_deps, asker, first)
+        assert job(model_deps, first).status == "pending"
+
     def test_in_a_batch_every_fault_is_named(self, model_deps: Deps, asker: Asker) -> None:
         exam_id, unknown = put_exam(model_deps, asker), "00000000-0000-4000-8000-00000000ffff"
         wanted = [
@@ -236,6 +247,18 @@ class TestAsking:
         once.run_due(model_deps)
         assert {job(model_deps, job_id).status for job_id in batch.job_ids} == {"done"}
         assert job(model_deps, batch.job_ids[0]).exam_id == exam_id
+
+    def test_in_a_batch_a_course_that_is_being_made_is_refused_whatever_it_is_made_from(
+        self, model_deps: Deps, asker: Asker
+    ) -> None:
+        first = asked(model_deps, asker, put_exam(model_deps, asker), courseId="lane")
+        other = {"jobType": "exam_course", "payload": {"examId": put_exam(model_deps, asker), "courseId": "lane"}}
+        for rival in (request(courseId="lane"), load_new_job(other)):
+            with pytest.raises(Conflict) as caught:
+                start_batch(model_deps, asker, [request(), rival])
+            found = [{"path": "jobs.1.payload.courseId", "jobId": str(first.job_id)}]
+            assert (caught.value.code, caught.value.details["jobs"]) == ("active_job_exists", found)
+        assert len(rows(model_deps, "SELECT * FROM jobs")) == 1
 
     def test_in_a_batch_without_a_model_it_is_refused_by_its_field(self, deps: Deps, asker: Asker) -> None:
         wanted = load_new_job({"jobType": "exam_course", "payload": {"examId": put_exam(deps, asker)}})

@@ -22,6 +22,7 @@ from tasks.deps import Deps
 from tasks.exams import archive_exam, make_exam
 from tests.integration.stage import at_once, change, one, put_job, school, together
 from web.app import create_app
+from web.openapi import FieldErrorSchema
 
 REPOSITORY = Path(__file__).parents[2]
 CIVICS: dict[str, Any] = json.loads((REPOSITORY / "tests/data/civics.json").read_text("utf-8"))
@@ -275,10 +276,16 @@ class TestFiles:
         made = ask("POST", data={"title": "Bare", "file": (io.BytesIO(bare), "plants.json")}).get_json()["exam"]
         assert (made["title"], made["questionCount"]) == ("Bare", 3)
 
+    def test_the_type_of_the_body_says_that_it_is_csv(self, ask: Ask) -> None:
+        made = ask("POST", "?title=Plants", data="question;answer\nWhy?;so\n", content_type="text/csv; charset=utf-8")
+        assert made.status_code == 201, made.text
+        assert made.get_json()["exam"]["questions"][0]["answers"] == ["so"]
+
     def test_one_fault_in_a_file_keeps_all_of_it_out(self, deps: Deps, ask: Ask) -> None:
         refused = ask("POST", "?format=csv&title=t", data="question,answer\nWhy?,so\n,gap\nWhy not?,a,b\n")
         assert paths(refused) == {"questions.1.text": "invalid_value", "file": "invalid_value"}
         assert [fault["line"] for fault in refused.get_json()["errors"]] == [3, 4]
+        assert FieldErrorSchema(many=True).validate(refused.get_json()["errors"]) == {}
         assert "Line 3, column 'question'" in refused.get_json()["errors"][0]["message"]
         assert nothing_kept(deps)
 
@@ -291,6 +298,8 @@ class TestFiles:
         urlencoded = "application/x-www-form-urlencoded"  # as curl sends it unless told
         refused = ask("POST", "?format=csv&title=t", data="question\n\n+%41\n\x01", content_type=urlencoded)
         assert paths(refused) == {"questions.1.text": "invalid_value"}
+        untold = ask("POST", "?title=t", data="Who?{=Ada}", content_type="text/plain")
+        assert paths(untold) == {"format": "required"}
         assert paths(ask("POST", "?format=csv&colour=red", data="question\n")) == {"colour": "unknown_field"}
         assert paths(ask("POST", data={"title": "t", "colour": "red"}, content_type="multipart/form-data")) == {
             "colour": "unknown_field",
@@ -325,7 +334,7 @@ class TestFiles:
 def test_every_faulty_field_is_named_and_nothing_kept(deps: Deps, ask: Ask) -> None:
     questions = [
         {"text": "Which?", "options": ["a", "b"], "answer": "c"},
-        {"text": "Which?", "options": ["same", "Same."]},
+        {"text": "Which?", "options": ["same", " same"]},
         {"text": " ", "tags": [""], "colour": "red"},
         {"text": "x" * 2001, "answer": True},
         {"text": "Why?"},

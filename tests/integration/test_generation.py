@@ -64,4 +64,4 @@ def test_a_server_that_cannot_stream_says_what_to_do_instead(
 ) -> None:
     answer = client.get(path.format(job=put_job(model_deps, asker.organization_id)), headers=AGENT)
     assert (answer.status_code, answer.get_json()["code"]) == (501, "streams_not_served")
-    assert "events" in answer.get_json()["detail"]
+    assert ("changes?since=" if "catalog" in path else "events?after=") in answer.get_json()["detail"]

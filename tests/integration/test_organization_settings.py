@@ -32,6 +32,7 @@ DEFAULTS = {
         "lessons": None,
     },
     "verifyKeys": True,
+    "requireReview": False,
     "language": "en",
     "dailyBudgetUsd": None,
     "notifyEmails": [],
@@ -125,6 +126,17 @@ class TestKeeping:
         }
         assert rows(deps, "SELECT * FROM organization_settings") == []
 
+    def test_review_is_known_and_can_not_be_asked_for_yet(self, deps: Deps, asker: Asker, client: FlaskClient) -> None:
+        ours = headers(deps, asker)
+        assert (
+            client.put("/api/settings", headers=ours, json={"settings": {"require_review": False}}).status_code == 200
+        )
+        refused = client.put("/api/settings", headers=ours, json={"settings": {"requireReview": True}})
+        [fault] = refused.get_json()["errors"]
+        assert (refused.status_code, fault["path"]) == (422, "settings.requireReview")
+        assert fault["message"].startswith("Review comes with publishing")
+        assert client.get("/api/settings", headers=ours).get_json() == {"settings": DEFAULTS, "revision": 1}
+
     def test_only_an_admin_chooses(self, deps: Deps, asker: Asker, client: FlaskClient) -> None:
         with client.session_transaction() as session:
             session["identity"] = {"organization": str(asker.organization_id), "role": "author", "user": None}
@@ -183,7 +195,13 @@ class TestCarryingOut:
         today, yesterday = "clock_timestamp()", "date_trunc('day', clock_timestamp(), 'UTC') - interval '1 second'"
         change(model_deps, spend.format(yesterday), id=new_id(), org=asker.organization_id, cost=100)
         change(model_deps, spend.format(today), id=new_id(), org=school(model_deps).organization_id, cost=100)
-        change(model_deps, spend.format(today), id=new_id(), org=asker.organization_id, cost=2)
+        change(model_deps, spend.format(today), id=new_id(), org=asker.organization_id, cost=1)
+        purged = """INSERT INTO daily_stats
+            (organization_id, day, kind, name, outcome, count, seconds, durations, cost_usd)
+          VALUES (:org, CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date) - CAST(:days AS integer), 'call', 'm', 'ok',
+            1, 1, '{}', :cost)"""
+        change(model_deps, purged, org=asker.organization_id, days=0, cost=1)
+        change(model_deps, purged, org=asker.organization_id, days=1, cost=100)
         choose(model_deps, asker, dailyBudgetUsd=2.5)
         Budgets(model_deps.db).check(asker.organization_id)  # raises nothing: half a dollar is left
 

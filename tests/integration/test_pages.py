@@ -31,7 +31,7 @@ def sign_in(client: FlaskClient, asker: Asker, role: str) -> None:
         session["identity"] = {"organization": str(asker.organization_id), "role": role, "user": asker.user}
 
 
-@pytest.mark.parametrize("path", ["/catalog", "/courses/new", "/courses/new?from=exam", "/jobs"])
+@pytest.mark.parametrize("path", ["/catalog", "/new", "/new?from=exam", "/jobs"])
 def test_a_page_is_kept_nowhere_and_runs_nothing_but_our_files(client: FlaskClient, path: str) -> None:
     answer = client.get(path, headers=BROWSER)
     assert answer.status_code == 200
@@ -48,8 +48,8 @@ def test_the_entrance_leads_to_the_catalog(client: FlaskClient) -> None:
 
 def test_a_viewer_is_offered_nothing_he_may_not_do(client: FlaskClient, deps: Deps, asker: Asker) -> None:
     sign_in(client, asker, "viewer")
-    assert "/courses/new" not in client.get("/catalog", headers=BROWSER).text
-    assert client.get("/courses/new", headers=BROWSER).status_code == 403
+    assert "/new" not in client.get("/catalog", headers=BROWSER).text
+    assert client.get("/new", headers=BROWSER).status_code == 403
     assert " read-only" in client.get(f"/jobs/{start(deps, asker)}", headers=BROWSER).text
 
 

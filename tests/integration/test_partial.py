@@ -53,6 +53,11 @@ def test_it_grows_from_the_wish_to_the_course(
     assert failed["finished"] == len(kept) + len(failed["studyTexts"]) < failed["total"] == 3
     assert all("[blank]" in item["text"] for group in kept for item in group["items"])
 
+    change(model_deps, "UPDATE job_steps SET format = format + 1")
+    assert read() == {**first, "status": "failed"}, "what only a newer release can read is not guessed at"
+    change(model_deps, "UPDATE job_steps SET format = format - 1")
+    assert read() == failed
+
     change(model_deps, "UPDATE jobs SET status = 'pending', due_at = clock_timestamp() WHERE id = :id", id=job_id)
     make_due(model_deps, job_id)
     once.run_due(model_deps)

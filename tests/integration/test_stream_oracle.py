@@ -122,14 +122,18 @@ View = JobView | CatalogView
 async def live(view: View, luck: random.Random, until: Callable[[], bool]) -> None:
     """Connect, follow for a while, drop, come back; at last stay until everything is known."""
     while not until():
-        patience = luck.uniform(0.05, 1.2)
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(patience):
+        pause = luck.uniform(0, 0.1)
+        try:
+            async with asyncio.timeout(luck.uniform(0.05, 1.2)):
                 async for block in view.follower.blocks():
                     view.fold(block)
+        except TimeoutError:
+            pass
+        except OSError:
+            pause += 0.3  # nobody is there; fifty who try on and on would keep the web from starting
         if luck.random() < 0.3:
             view.step_back(luck)
-        await asyncio.sleep(luck.uniform(0, 0.1))
+        await asyncio.sleep(pause)
 
 
 async def settle(view: View, deps: Deps, limit: float) -> None:
@@ -268,7 +272,7 @@ def counts_only_what_is_open(web: Web, job_ids: list[UUID]) -> None:
 
 
 def stops_at_once(web: Web, job_ids: list[UUID]) -> None:
-    """Told to stop, it sends everybody away with a word on when to come back, and goes."""
+    """Told to stop, it sends everybody away with a word on when to come back. That it goes is seen at the end."""
     listeners = [web.follow(job_id) for job_id in job_ids for _ in range(4)]
     for listener in listeners:
         listener.until(lambda it: it.blocks)
@@ -276,7 +280,6 @@ def stops_at_once(web: Web, job_ids: list[UUID]) -> None:
     began = time.monotonic()
     waits = [int(listener.until_end().blocks[-1]["retry"]) for listener in listeners]
     assert min(waits) >= 1000 and max(waits) <= 4000 and len(set(waits)) > 10
-    assert web.child.wait(30) == 0
     assert time.monotonic() - began < 20, "and not only when gunicorn has lost patience with each"
     for listener in listeners:
         listener.close()

@@ -180,6 +180,15 @@ def test_an_endpoint_that_refuses_streams_is_asked_without_from_then_on(server: 
     assert asked.outcomes == [("ok", None)] * 2
 
 
+def test_a_request_that_is_wrong_either_way_ends_no_streams(server: ModelServer) -> None:
+    server.script(["refuses_streams", "400"])
+    asked = reading(server)
+    with pytest.raises(Permanent):
+        asked.once()
+    assert asked.once() == WORD
+    assert [call.streamed for call in server.calls()] == [True, False, True]
+
+
 @pytest.mark.parametrize("fault", ["hang", "stalls"])
 def test_the_time_limit_is_for_the_whole_call(server: ModelServer, fault: str) -> None:
     server.script([fault])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
 
 from schema.targets import NOWHERE_PRIVATE, PrivateTargets, read_url
-from tasks.notices.post import Refused, addresses_of, post
+from tasks.notices import post as posting
+from tasks.notices.post import Refused, addresses_of, look_up, post
 from tests.fakes.receiver import Receiver
 
 NAME = "hooks.example"
@@ -92,3 +95,19 @@ def test_every_address_of_a_name_is_judged_and_the_resolver_is_asked_once() -> N
     assert asked == [(NAME, 443)]
     everything = PrivateTargets(everything=True)
     assert addresses_of(read_url(f"https://{NAME}/"), everything, resolve) == ["93.184.216.34", "169.254.169.254"]
+
+
+def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "LOOK_UP_SECONDS", 0.05)
+    over = threading.Event()
+    with pytest.raises(socket.gaierror, match="in time"):
+        look_up(NAME, 443, lambda *_, **__: over.wait(60))
+    over.set()
+
+
+def test_what_the_resolver_says_is_passed_on() -> None:
+    assert "127.0.0.1" in look_up("localhost", 443)
+    with pytest.raises(OSError, match=r"\w"):
+        look_up("nowhere.invalid", 443)
+    with pytest.raises(UnicodeError):
+        look_up(f"{'a' * 70}.example", 443)

@@ -179,6 +179,7 @@ def test_a_receiver_may_ask_for_patience_within_bounds(
     found = []
     for _ in asked:
         send_next(deps)
+        assert log_of(deps, hook)[0]["error"] == "It answered 429."
         found.append(seconds_until_due(deps))
         rewrite(deps, "UPDATE webhook_deliveries SET attempts = 0")
         make_due(deps)
@@ -432,7 +433,7 @@ def test_who_has_nothing_on_its_way_goes_before_a_queue(deps: Deps, asker: Asker
 
 
 def test_a_fault_of_ours_is_a_failed_try(
-    deps: Deps, asker: Asker, hook: dict[str, Any], receiver: Receiver, capfd: pytest.CaptureFixture[str]
+    deps: Deps, asker: Asker, hook: dict[str, Any], receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     rewrite(deps, "UPDATE webhooks SET secret = 'whsec_A'")  # no base64
     end_a_job(deps, asker)
@@ -440,7 +441,7 @@ def test_a_fault_of_ours_is_a_failed_try(
     [entry] = log_of(deps, hook)
     assert (entry["status"], entry["error"]) == ("pending", "Something went wrong on our side.")
     assert receiver.received == [] and 10 <= seconds_until_due(deps) < 30
-    assert "delivery_crashed" in capfd.readouterr().err
+    assert "delivery_crashed" in caplog.text
 
 
 def test_ends_changes_and_sendings_at_once_hold_each_other_up_for_nobody(

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 ORG = UUID(DEMO_ORGANIZATION_ID)
 AGENT = {"X-Agent-Token": "agent-token-of-the-tests", "X-Organization-Id": DEMO_ORGANIZATION_ID}
 STEP: dict[str, Any] = {"step": "fill", "stepIndex": 1, "totalSteps": 6, "message": "x", "progress": 20}
+#: For requests of these tests: the web waits two seconds for a connection that is kept alive, when it stops.
+_ALONE = {"Connection": "close"}
 DONE: dict[str, Any] = {"courseId": "c", "totalDuration": 1.0, "mediaPending": 0}
 
 
@@ -91,8 +93,7 @@ class Web:
             return list_course(self.deps.bus, tx, Listing(ORG, "demo-school", revision, content))
 
     def metric(self, name: str) -> float:
-        # A connection that is kept alive would be waited for when the web stops.
-        text = urllib3.request("GET", f"{self.url}/metrics", headers={"Connection": "close"}).data.decode()
+        text = urllib3.request("GET", f"{self.url}/metrics", headers=_ALONE).data.decode()
         found = [line.split()[-1] for line in text.splitlines() if line.startswith(name + " ")]
         return float(found[0]) if found else 0.0
 
@@ -113,7 +114,8 @@ def serve(deps: Deps, environ: dict[str, str], log: Path, port: int | None = Non
     def answers() -> bool:
         assert child.poll() is None, log.read_text()
         try:
-            return bool(urllib3.request("GET", f"{web.url}/healthz", retries=False, timeout=5).status == 200)
+            url = f"{web.url}/healthz"
+            return bool(urllib3.request("GET", url, headers=_ALONE, retries=False, timeout=5).status == 200)
         except urllib3.exceptions.HTTPError:
             return False
 

@@ -82,7 +82,9 @@ class TestDocument:
         assert "key_position_bias" not in {problem.code for problem in check(course)}
         assert course_of(whole, "lane", topics_for(given), "m")["items"] == course["items"]
 
-    @pytest.mark.parametrize("last", ["All of the above", "None of these.", "Both a and b", "A, B and C", "(a) or (c)"])
+    @pytest.mark.parametrize(
+        "last", ["All of the above", "None of these.", "Both a and b", "A, B and C", "(a) oder (c)", "B et C."]
+    )
     def test_options_that_speak_of_others_stay_where_they_are(self, last: str) -> None:
         options = ["coal", "salt", "gold", last]
         given = [choice(number, options=options, answers=["coal"]) for number in range(1, 9)]

@@ -116,6 +116,9 @@ class TestContent:
     def test_an_answer_in_two_spellings_is_shown_once(self) -> None:
         content = written(question(1, answers=["the U.S. flag", "a flag", "the US flag"])).lesson["content"]
         assert "**Answer:** the U.S. flag; a flag\n" in content
+        options = ["pH", "Ph", "Hp"]
+        content = written(question(1, options=options, answers=options[:2])).lesson["content"]
+        assert "**Answer:** pH; Ph\n" in content
 
     def test_an_objective_that_says_nothing_is_none(self) -> None:
         model = Model(lambda ask, value: value | {"objectives": ["...", "TODO", "Name the neighbours."]})
@@ -255,6 +258,15 @@ def test_options_are_compared_by_their_text(given: str, same: bool | None) -> No
     chosen = question(1, **CHOICE)
     if given.startswith("B)"):
         same = True
+    assert agrees(chosen, given) is same
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [("English", True), ("english", False), ("A. english", False), ("ENGLISH", None), ("welsh", False)],
+)
+def test_options_that_differ_in_capitals_are_told_apart(given: str, same: bool | None) -> None:
+    chosen = question(1, options=["english", "English", "Welsh"], answers=["English"])
     assert agrees(chosen, given) is same
 
 

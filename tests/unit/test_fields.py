@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import fields, validate
 
-from schema.errors import Invalid
-from schema.fields import Flag, Line, Lines, Number, StrictSchema, Text, Whole, flatten, load, snake
+from schema.errors import MOST_FAULTS_TOLD, Invalid
+from schema.fields import Few, Flag, Line, Lines, Number, StrictSchema, Text, Whole, flatten, load, snake
 from tests.unit.strategies import SETTINGS, json_values
 
 
@@ -182,3 +182,19 @@ class TestFaults:
     def test_two_faults_of_one_field_are_two(self) -> None:
         found = flatten({"a": {"b": ["Not a valid string.", "Too long."]}})
         assert [(error.path, error.code) for error in found] == [("a.b", "wrong_type"), ("a.b", "invalid_value")]
+
+
+def test_the_length_of_a_list_is_judged_before_what_is_in_it() -> None:
+    schema = StrictSchema.from_dict({"names": Few(Text(), 3, least=1)})()
+    assert load(schema, {"names": ["a", "b", "c"]}) == {"names": ["a", "b", "c"]}
+    for names in ([], [1, 2, 3, 4]):
+        with pytest.raises(Invalid) as refused:
+            load(schema, {"names": names})
+        assert [fault.path for fault in refused.value.errors] == ["names"]
+
+
+def test_of_very_many_faults_some_are_told_and_all_are_counted() -> None:
+    with pytest.raises(Invalid) as refused:
+        load(Outer(), {f"k{number}": 1 for number in range(MOST_FAULTS_TOLD + 5)})
+    assert len(refused.value.errors) == MOST_FAULTS_TOLD
+    assert refused.value.message.endswith(f"(and {MOST_FAULTS_TOLD + 4} more)")

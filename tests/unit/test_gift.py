@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schema.exam import MOST_ANSWERS, MOST_QUESTIONS
+from schema.exam import MOST_ANSWERS
 from schema.exam_files import CheckedFile, read_exam_file
+from schema.exam_files.found import MOST_FAULTS, MOST_TEXTS
 from schema.exam_request import Draft, load_new_exam
 
 REPOSITORY = Path(__file__).parents[2]
@@ -205,7 +206,8 @@ Japanese characters originally came from what country? {
         ("How much?{#NaN}", 1, "is no number"),
         ("Who?{=A*a}", 1, "wildcard"),
         ("Who?{=Ada}\n\nwho? {=Ada}", 3, "Asks the same"),
-        ("Who?{~Ada =ada.}", 1, "Says the same"),
+        ("Who?{~Ada =Ada}", 1, "Says the same"),
+        ("x\n\n" * (MOST_TEXTS + 1), 2 * MOST_TEXTS + 1, "no answers in braces"),
         ("Who?{=Ada\x00}", 1, "NUL"),
         ("Who?{=\ufdd0}", 1, "no character"),
         ("", 1, "no question in the file"),
@@ -265,7 +267,7 @@ def test_what_is_escaped_comes_back_as_it_was(stem: str, options: list[str]) -> 
 
     found = read(f"::T::{escaped(stem)}{{={escaped(options[0])}{''.join('~' + escaped(one) for one in options[1:])}}}")
     if any("Says the same" in fault.message for fault in found.faults):
-        return  # equal but for punctuation
+        return  # equal but for runs of spaces
     [draft] = found.drafts
     assert draft["text"].split() == stem.split()
     assert [option.split() for option in draft["options"] or []] == [option.split() for option in options]
@@ -290,11 +292,15 @@ def test_what_is_escaped_comes_back_as_it_was(stem: str, options: list[str]) -> 
         "[html]x" + "<!" * 40_000 + "{=a}",
         "[html]x" + "<table><tr><td>" * 6_000 + "{=a}",
         "[html]x" + "&" * 90_000 + "{=a}",
+        "\n\n".join(["[html]x" + "<div>" * 19_000 + "{=a}"] * 10),
+        "\n\n".join(["[html]x" + "<div '<'>" * 190 + "{=a}"] * 550),
+        "\n\n".join(["[html]x" + "&" * 95_000 + "<b{=a}"] * 10),
+        "x\n\n" * 300_000,
     ],
     ids=lambda text: text[:12],
 )
 def test_a_hostile_file_takes_no_long_time(text: str) -> None:
     began = time.process_time()
     found = read(text)
-    assert len(found.faults) <= MOST_QUESTIONS + 100
-    assert time.process_time() - began < 5
+    assert len(found.faults) <= MOST_FAULTS
+    assert time.process_time() - began < 2.5  # a second, on a machine without other work

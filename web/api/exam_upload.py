@@ -16,6 +16,7 @@ from schema.exam_files.found import Note
 from schema.exam_request import NewExam, load_new_exam, numbered
 from schema.fields import StrictSchema, Text, Whole
 from web.body import json_body, only_arguments, strict_json
+from web.openapi import FieldErrorSchema
 
 _ABOUT = {
     "title": "The exam's title.",
@@ -24,7 +25,7 @@ _ABOUT = {
     "language": "A language tag such as en; the organization's language unless told.",
     "context": "What the questions are about. Texts of a GIFT file without answers are added.",
 }
-FILE_QUERY = {"format": f"The body is a file: {' or '.join(FORMATS)}, in UTF-8.", **_ABOUT}
+FILE_QUERY = {"format": f"The body is a file: {' or '.join(FORMATS)}, in UTF-8. text/csv says it too.", **_ABOUT}
 _TEXTS = {name: {"type": "string", "description": sentence} for name, sentence in _ABOUT.items()}
 _KIND = {"type": "string", "enum": [*FORMATS, "json"], "description": "What the file is; else its name's ending says."}
 _FILE = {"type": "string", "format": "binary"}
@@ -38,6 +39,8 @@ FILE_BODIES: dict[str, dict[str, Any]] = {
     "text/csv": {"type": "string"},
     "text/plain": {"type": "string"},
 }
+#: The types of a body that is a file, and which file that is if the type says so.
+_BY_TYPE = {"text/csv": "csv", "text/plain": ""}
 _BY_ENDING = {".csv": "csv", ".tsv": "csv", ".gift": "gift", ".txt": "gift", ".json": "json"}
 
 
@@ -46,13 +49,6 @@ class FileNoteSchema(StrictSchema):
 
     line = Whole(required=True)
     message = Text(required=True)
-
-
-class FileProblemSchema(StrictSchema):
-    path = Text(required=True)
-    code = Text(required=True)
-    message = Text(required=True)
-    line = Whole()
 
 
 class ExamQuestionSchema(StrictSchema):
@@ -69,7 +65,7 @@ class ExamQuestionSchema(StrictSchema):
 class ExamPreviewSchema(StrictSchema):
     questions = fields.List(fields.Nested(ExamQuestionSchema), required=True)
     context = Text(required=True)
-    problems = fields.List(fields.Nested(FileProblemSchema), required=True)
+    problems = fields.List(fields.Nested(FieldErrorSchema), required=True)
     notes = fields.List(fields.Nested(FileNoteSchema), required=True)
 
 
@@ -121,9 +117,11 @@ def _sent() -> _Sent:
     if request.mimetype == "multipart/form-data":
         only_arguments({})
         return _form()
-    if "format" in request.args:
+    if "format" in request.args or request.mimetype in _BY_TYPE:
         only_arguments(FILE_QUERY)
-        kind = request.args["format"]
+        kind = request.args.get("format", _BY_TYPE.get(request.mimetype, ""))
+        if not kind:
+            raise Invalid([FieldError("format", "required", f"Say what the body is: {' or '.join(FORMATS)}.")])
         if kind not in FORMATS:
             raise Invalid([FieldError("format", "invalid_value", f"Use {' or '.join(FORMATS)}, or send JSON.")])
         return _from_file(request.get_data(), kind, request.args)

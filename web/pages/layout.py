@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 
+from schema.errors import CoursewrightError
 from storage import job_lists, organizations
-from web.identity import Identity
+from web.identity import Identity, maybe
 from web.wiring import deps
 
 #: A page runs our own files and nothing else: no script or style written into it, nothing of other hosts.
@@ -34,12 +36,21 @@ HEADERS = {
 
 def page(template: str, status: int = 200, **shown: Any) -> Response:
     """A page, with its frame as the one who asks may see it."""
-    return Response(render_template(template, **_frame(), **shown), status, HEADERS)
+    return Response(render_template(template, **_frame(g.get("identity")), **shown), status, HEADERS)
 
 
-def _frame() -> dict[str, Any]:
+def apology(template: str, status: int, **shown: Any) -> Response:
+    """A page that tells of an error, also where nobody asked yet who is there. It needs no database: whoever can't be
+    found out just now sees an empty frame."""
+    frame: dict[str, Any] = {}
+    if status < 500:
+        with suppress(CoursewrightError):
+            frame = _frame(g.get("identity") or maybe())
+    return Response(render_template(template, request_id=g.get("request_id"), **frame, **shown), status, HEADERS)
+
+
+def _frame(identity: Identity | None) -> dict[str, Any]:
     """What the frame shows of the one who asks; nothing where nobody is signed in."""
-    identity: Identity | None = g.get("identity")
     if identity is None:
         return {}
     organization = organizations.read(deps().db, identity.organization_id)

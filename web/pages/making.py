@@ -1,4 +1,4 @@
-"""``/courses/new``: ask for a course, from a subject or from an exam. The forms send what they hold to the API."""
+"""``/new``: ask for a course, from a subject or from an exam. The forms send what they hold to the API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from web.wiring import deps
 blueprint = needs(Blueprint("making_pages", __name__), Need(read="author", write="author"))
 
 
-@blueprint.get("/courses/new")
+@blueprint.get("/new")
 def show() -> Response:
     way = "exam" if request.args.get("from") == "exam" else "subject"
     return page("new_course.html", way=way, has_model=deps().settings.model.configured)

@@ -53,7 +53,10 @@ def open_stream(start: Start) -> Response:
         return answer
     offer = request.environ.get(_KEY)
     if offer is None:
-        raise StreamsNotServed("This server can't stream on this connection. Read .../events?after=0 instead.")
+        raise StreamsNotServed(
+            "This server can't stream on this connection. Read what is new instead: .../events?after=0 of a job,"
+            " .../changes?since=0 of a catalog."
+        )
     streams().check_room()
     offer.start = start
     return answer

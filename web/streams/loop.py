@@ -66,9 +66,7 @@ class Streams:
         if self._stopping:
             raise Unavailable("This server is about to stop. Connect again in a moment.", code="server_stopping")
         if len(self._connections) >= self.limit:
-            words = (
-                f"This server has {self.limit} streams open and takes no more (STREAMS_PER_PROCESS). Ask for events."
-            )
+            words = f"This server has {self.limit} streams open and takes no more. Connect again in a moment."
             raise Unavailable(words, code="too_many_streams")
 
     def take(self, sock: socket.socket, head: bytes, start: Start) -> None:

@@ -32,7 +32,6 @@ export function clear(form) {
 /** Show what is wrong: beside the field it is about, else above the button. The first faulty field gets the focus. */
 export function show(form, problem, nameOf = (path) => path.split(".").at(path.startsWith("payload.") ? 1 : 0)) {
   const loose = [];
-  let first = null;
   for (const fault of problem.errors ?? []) {
     const field = form.elements.namedItem(nameOf(fault.path));
     const place = field?.id && form.querySelector(`#${CSS.escape(field.id)}-error`);
@@ -44,9 +43,10 @@ export function show(form, problem, nameOf = (path) => path.split(".").at(path.s
     place.hidden = false;
     field.setAttribute("aria-invalid", "true");
     field.closest("details")?.setAttribute("open", "");
-    first ??= field;
   }
   if (loose.length || !problem.errors?.length) say(form, problem.message, loose);
+  // The first as one reads them; what the API names first may stand further down.
+  const first = [...form.elements].find((field) => field.getAttribute("aria-invalid") === "true");
   (first ?? form.querySelector("#form-problem")).focus();
 }
 
@@ -63,7 +63,7 @@ function say(form, words, list) {
 
 function sentence(words) {
   if (words.startsWith("Missing data")) return "Please fill this in.";
-  return words;
+  return words.replace(/^Must be greater than or equal to (\d+) and less than or equal to (\d+)\.$/, "Use a number from $1 to $2.");
 }
 
 /** Numbers that are none, which a browser would leave out without a word. */

@@ -10,7 +10,7 @@
  * Events: `completed`, `failed` and `cancelled`, with the job as `detail`; `progressed` with the folded state.
  */
 
-import { LitElement, html } from "../vendor/lit-3.3.3/lit.js";
+import { LitElement, html, nothing } from "../vendor/lit-3.3.3/lit.js";
 import { ask } from "./api.js";
 import { EventStream } from "./event-stream.js";
 import { fold, fresh, isActive, isOver, isRetryable, withJob } from "./job-state.js";
@@ -115,11 +115,14 @@ export class GenerationProgress extends LitElement {
       mayWrite: this.#isOwn && !this.readOnly,
       courseHref: this.courseHref?.replace("{courseId}", encodeURIComponent(state.courseId ?? "")),
     };
+    // What can be done about a failure stands right below it, where it is seen on a phone as well.
+    const actions = actionsView(state, buttons, acts);
     return html`<section part="panel" class=${standing(state)} aria-busy=${isActive(state) ? "true" : "false"}>
       <div class="head"><h2 part="heading">${this.#title}</h2>${connectionView(this.connection)}</div>
       ${barView(state)} ${factsView(state, this.secondsLeft)} ${notesView(state, this.problem)}
+      ${isRetryable(state) ? actions : nothing}
       <div class="body">${stepsView(state)} ${previewView(state, this.partial)}</div>
-      ${actionsView(state, buttons, acts)}
+      ${isRetryable(state) ? nothing : actions}
       <div class="unseen" role="status" aria-live="polite">${this.#spoken(state)}</div>
     </section>`;
   }

@@ -1,6 +1,7 @@
 /** A job's progress as a dialog over the page it was started from. Closing it changes nothing but what is seen. */
 
 import "./generation-progress.js";
+import { isActive } from "./job-state.js";
 
 /** How long "done" is seen before the course opens, in milliseconds. */
 const DONE_SHOWN = 900;
@@ -16,7 +17,9 @@ export function showJob({ jobId, streamUrl, heading }) {
   progress.setAttribute("heading", heading);
   progress.setAttribute("course-href", "/courses/{courseId}");
   progress.addEventListener("completed", ({ detail }) => land(dialog, detail.courseId));
-  dialog.append(progress, after(jobId, dialog));
+  const foot = after(jobId, dialog);
+  progress.addEventListener("progressed", ({ detail }) => (foot.querySelector(".goes-on").hidden = !isActive(detail)));
+  dialog.append(progress, foot);
   dialog.addEventListener("close", () => {
     dialog.remove();
     dispatchEvent(new Event("jobs-changed"));
@@ -39,7 +42,9 @@ function after(jobId, dialog) {
   const foot = document.createElement("div");
   foot.className = "after";
   const words = document.createElement("span");
-  words.append("It goes on when you close this. You find it under ");
+  const goesOn = Object.assign(document.createElement("span"), { className: "goes-on" });
+  goesOn.textContent = "It goes on when you close this. ";
+  words.append(goesOn, "You find it under ");
   const link = document.createElement("a");
   link.href = `/jobs/${jobId}`;
   link.textContent = "Jobs";

@@ -2,11 +2,13 @@
 
 import "./generation-progress.js";
 import { land } from "./job-dialog.js";
+import { isActive } from "./job-state.js";
 
 const progress = document.querySelector("generation-progress");
 let wasOver = "over" in progress.dataset;
 
 progress.addEventListener("progressed", ({ detail }) => {
+  document.getElementById("goes-on").hidden = !isActive(detail);
   const name = progress.heading || document.title.split(" – ").at(-2);
   if (detail.status === "processing") {
     wasOver = false;

@@ -105,7 +105,7 @@ const AFTER = {
   job_created: (state, event) => ({
     ...state,
     status: "pending",
-    message: state.message || "Waiting for a worker",
+    message: state.message || "Waiting for its turn",
     estimatedSeconds: event.estimatedDuration ?? null,
     createdAt: event.timestamp,
   }),
@@ -162,7 +162,7 @@ const AFTER = {
       canResume: false,
       error: null,
       reason: "",
-      message: event.error ? event.error.message : "Waiting for a worker",
+      message: event.error ? event.error.message : "Waiting for its turn",
       retry: event.error ? { at: event.nextRunAt, attempt: event.attempt, error: event.error } : null,
     };
   },

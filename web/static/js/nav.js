@@ -18,7 +18,8 @@ async function look() {
 }
 
 setInterval(look, EVERY_SECONDS * 1000);
-addEventListener("jobs-changed", look);
+// The last three come from a job's progress, wherever it stands in the page.
+for (const news of ["jobs-changed", "completed", "failed", "cancelled"]) addEventListener(news, look);
 addEventListener("pageshow", (event) => event.persisted && look());
 document.addEventListener("visibilitychange", look);
 tellTimes(document);

@@ -146,6 +146,10 @@ export const styles = css`
     white-space: nowrap;
   }
 
+  section:is(.failed, .cancelled) .topic:empty {
+    display: none;
+  }
+
   .body {
     display: grid;
     gap: 1.25rem;

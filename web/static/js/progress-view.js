@@ -121,8 +121,19 @@ export function previewView(state, partial) {
 
 /** The end of a text that grows, from the beginning of a word. */
 function lastOf(text) {
-  const words = text.replaceAll("[blank]", "____").replace(/\n{2,}/g, "\n").trimEnd();
+  const words = text
+    .replaceAll("[blank]", "____")
+    .replace(/\[SECTION:([^\]]*)\]/g, "$1")
+    .replace(/\[IMAGE:[^\]]*\]/g, "")
+    .replace(/[*`]|^#+ /gm, "")
+    .replace(/\n{2,}/g, "\n")
+    .trimEnd();
   return words.length > 320 ? `… ${words.slice(-320).replace(/^\S*\s/, "")}` : words;
+}
+
+/** The beginning of a text, up to the end of a word. */
+function firstOf(text) {
+  return text.length > 180 ? `${text.slice(0, 180).replace(/\s+\S*$/, "")} …` : text;
 }
 
 /** The names of finished parts, as the text that grows is labelled with. */
@@ -144,7 +155,7 @@ function partsOf(partial) {
   const texts = (partial.studyTexts ?? []).map((text) => ({
     name: text.title,
     count: "",
-    lines: [plain(text.content).slice(0, 180) + "…"],
+    lines: [firstOf(plain(text.content))],
   }));
   const groups = (partial.groups ?? [])
     .filter((group) => group.items?.length)

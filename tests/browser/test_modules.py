@@ -188,7 +188,7 @@ class TestFold:
         assert states[6]["texts"] == {}
 
 
-def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> None:
+def test_text_that_grows_is_drawn_from_the_beginning_of_a_word_and_time_in_round_numbers(page: Page) -> None:
     grown = [{"type": "content_delta", "part": "text:t1", "text": "begin " * 60 + "*and*\n\n## the [blank] end"}]
     page.evaluate(
         """async (events) => {
@@ -198,6 +198,7 @@ def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> No
           document.body.append(element);
           await element.updateComplete;
           element.state = events.reduce(fold, fresh("a-job"));
+          element.secondsLeft = 42;
           await element.updateComplete;
         }""",
         [*STORY, *grown],
@@ -205,6 +206,7 @@ def test_text_that_grows_is_drawn_from_the_beginning_of_a_word(page: Page) -> No
     words = str(page.locator(".writing").text_content())
     assert words.startswith("… begin ") and words.endswith("and\nthe ____ end")
     assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "10"
+    assert page.locator("[part=time-left]").text_content() == "about 40 s left"
 
 
 def facts(*numbers: int) -> list[dict[str, int]]:

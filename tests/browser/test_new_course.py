@@ -48,7 +48,7 @@ def test_faults_stand_beside_their_fields_and_what_was_typed_stays(
     # What was wrong is forgotten once it is right.
     page.get_by_label("Grade band").fill("3-5")
     page.get_by_role("button", name="Make the course").click()
-    expect(page.get_by_label("Items in each group")).to_be_focused()
+    expect(page.get_by_label("Language")).to_be_focused()
     expect(page.locator("#gradeBand-error")).to_be_hidden()
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from storage import job_lists
+from schema.errors import Transient
+from storage import job_lists, organizations
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tests.integration.stage import change, school, start
@@ -40,6 +41,35 @@ def test_a_page_is_kept_nowhere_and_runs_nothing_but_our_files(client: FlaskClie
     assert "unsafe" not in POLICY and "http" not in POLICY
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", answer.text)
     assert "Demo school" in answer.text and '<html lang="en">' in answer.text
+
+
+NAV = '<nav aria-label="Main">'
+
+
+@pytest.mark.parametrize(("path", "status"), [("/courses/none", 404), ("/nowhere", 404), ("/login/spent", 403)])
+def test_an_error_is_a_page_like_any_other(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.get(path, headers=BROWSER)
+    assert answer.status_code == status and NAV in answer.text
+    assert answer.headers["Content-Security-Policy"] == POLICY and answer.headers["Cache-Control"] == "no-store"
+
+
+def test_who_is_not_signed_in_sees_a_page_without_a_way_in(client: FlaskClient) -> None:
+    with client.session_transaction() as session:
+        session.clear()
+    for path, status in (("/catalog", 401), ("/nowhere", 404)):
+        answer = client.get(path, headers=BROWSER)
+        assert answer.status_code == status and NAV not in answer.text
+        assert answer.headers["Content-Security-Policy"] == POLICY
+
+
+def test_an_error_page_needs_no_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Transient("The database is away.", code="database_away")
+
+    monkeypatch.setattr(organizations, "read", away)
+    answer = client.get("/nowhere", headers=BROWSER)
+    assert answer.status_code == 404 and NAV not in answer.text
+    assert client.get("/catalog", headers=BROWSER).status_code == 503
 
 
 def test_the_entrance_leads_to_the_catalog(client: FlaskClient) -> None:

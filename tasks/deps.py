@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -84,24 +85,28 @@ class Deps:
 
 
 _wired: dict[int, Deps] = {}
+_wiring = threading.Lock()
 
 
 def wire(name: str = "worker", *, ping: bool = False, pool_size: int = 8) -> Deps:
     """The deps of this process, made on first use. Keyed by pid: a forked child must not share its parent's sockets."""
     pid = os.getpid()
-    if pid not in _wired:
-        from tasks.app import send  # noqa: PLC0415
+    if (wired := _wired.get(pid)) is not None:
+        return wired
+    with _wiring:  # the first requests of a process come at once, and one pool is what it may have
+        if pid not in _wired:
+            from tasks.app import send  # noqa: PLC0415
 
-        read = settings()
-        _wired.clear()
-        _wired[pid] = Deps(
-            settings=read,
-            db=Database(make_engine(read.database_url, name=name, pool_size=pool_size, ping=ping)),
-            bus=Bus(read.redis_url),
-            objects=ObjectStore(read.s3),
-            send=send,
-        )
-    return _wired[pid]
+            read = settings()
+            _wired.clear()
+            _wired[pid] = Deps(
+                settings=read,
+                db=Database(make_engine(read.database_url, name=name, pool_size=pool_size, ping=ping)),
+                bus=Bus(read.redis_url),
+                objects=ObjectStore(read.s3),
+                send=send,
+            )
+        return _wired[pid]
 
 
 def use(deps: Deps) -> None:

@@ -19,7 +19,7 @@ from schema.version import VERSION
 from web.describe import Description, Either, describe
 from web.error_advice import ADVICE
 from web.identity import PUBLIC, Need, need_of, needs
-from web.pages.layout import page
+from web.pages.layout import open_page
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
@@ -172,7 +172,7 @@ def browse() -> str:
 
 @blueprint.get("/docs/errors")
 def errors() -> Response:
-    return page("errors.html", advice=ADVICE)
+    return open_page("errors.html", advice=ADVICE)
 
 
 @blueprint.get("/docs/assets/<path:name>")

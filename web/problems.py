@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from schema.errors import CoursewrightError, Invalid, TooMany, Transient, Unauthenticated
 from web.body import discard_body
-from web.pages.layout import apology
+from web.pages.layout import open_page
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Res
     if request.content_length or status == 413:
         discard_body()
     if _is_for_a_person():
-        return apology("error.html", status, code=code, title=title, detail=detail)
+        return open_page("error.html", status, code=code, title=title, detail=detail)
     body = {
         "type": f"/docs/errors#{code}",
         "title": title,
@@ -55,7 +55,7 @@ def _is_for_a_person() -> bool:
 
 def _ours(error: CoursewrightError) -> Response:
     if isinstance(error, Unauthenticated) and _is_for_a_person():
-        return apology("sign_in.html", 401)
+        return open_page("sign_in.html", 401)
     status = 503 if isinstance(error, Transient) else error.status
     more: dict[str, Any] = {}
     if isinstance(error, Invalid):

@@ -90,7 +90,11 @@ def test_what_unfolds_on_a_phone(opens: Opens, system: System, model: ModelServe
     expect(page.get_by_role("dialog").get_by_text("Planning the course")).to_be_visible()
     look_at(page, pictures / "phone-dialog.png")
     page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Keep going")).to_be_focused()
     look_at(page, pictures / "phone-sure.png")
+    # What stays at the bottom of the dialog covers nothing that one has to press.
+    button, foot = page.get_by_role("button", name="Keep going").bounding_box(), page.locator(".after").bounding_box()
+    assert button and foot and button["y"] + button["height"] <= foot["y"]
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("What was finished is kept.")).to_be_visible()
     look_at(page, pictures / "phone-cancelled.png")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Page, Route, expect
 
 from tests.acceptance.conftest import System
@@ -171,7 +170,9 @@ def test_the_server_may_die_and_come_back(opens: Opens, system: System, model: M
     job_id = asked(system, "While the server dies")
     page.goto(f"/jobs/{job_id}")
     expect(page.get_by_text("Generating:")).to_be_visible()
-    os.kill(system.pids()["web"], signal.SIGKILL)
+    web = psutil.Process(system.pids()["web"])
+    for process in (web, *web.children(recursive=True)):
+        process.kill()
     expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
     model.release()
     page.wait_for_url("**/courses/while-the-server-dies-*", timeout=60_000)
@@ -209,6 +210,7 @@ def test_two_windows_see_the_same(opens: Opens, system: System, model: ModelServ
     assert {name: state_of(one)[name] for name in facts} == {name: state_of(other)[name] for name in facts}
     # What was over in the other window begins again there when somebody takes it up here.
     one.get_by_role("button", name="Take it up again").click()
+    eventually(lambda: system.job(job_id)["status"] != "cancelled")
     other.evaluate("dispatchEvent(new Event('online'))")  # or else it looks again after five seconds
     for page in (one, other):
         page.wait_for_url("**/courses/seen-twice-*")

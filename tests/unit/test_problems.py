@@ -175,7 +175,7 @@ def test_somebody_in_a_browser_gets_a_page(client: FlaskClient, path: str) -> No
     RAISED["it"] = NotFound("There is no <b>such</b> thing.", code="not_found")
     answer = client.get(path, headers=BROWSER)
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
-    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("no-store", "Accept")
+    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("no-store", "Accept, Cookie")
     assert 'href="/docs/errors#not_found"' in answer.text and "request-1" in answer.text
     assert "<b>" not in answer.text
 

@@ -39,9 +39,9 @@ def page(template: str, status: int = 200, **shown: Any) -> Response:
     return Response(render_template(template, **_frame(g.get("identity")), **shown), status, HEADERS)
 
 
-def apology(template: str, status: int, **shown: Any) -> Response:
-    """A page that tells of an error, also where nobody asked yet who is there. It needs no database: whoever can't be
-    found out just now sees an empty frame."""
+def open_page(template: str, status: int = 200, **shown: Any) -> Response:
+    """A page for everybody, such as one that tells of an error, with the frame of whoever is signed in all the same. It
+    needs no database: who can't be found out just now sees an empty frame."""
     frame: dict[str, Any] = {}
     if status < 500:
         with suppress(CoursewrightError):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -48,16 +49,18 @@ class Ordered:
 
 
 class Client:
-    """A program that calls the API for one organization."""
+    """A program that calls the API for one organization. ``before`` is called before each call."""
 
-    def __init__(self, url: str, token: str, organization_id: str) -> None:
+    def __init__(self, url: str, token: str, organization_id: str, before: Callable[[], None]) -> None:
         self.url = url
+        self.before = before
         self.organization_id = organization_id
         self.headers = {"X-Agent-Token": token, "X-Organization-Id": organization_id}
         self.http = urllib3.PoolManager(retries=urllib3.Retry(2), timeout=urllib3.Timeout(10))
 
     def call(self, method: str, path: str, body: Any | None = None) -> Any:
         """Call the API and return its JSON. Raises ``DemoFailed`` with the problem's words on any error."""
+        self.before()
         answer = self.http.request(method, self.url + path, headers=self.headers, json=body)
         if answer.status >= 400:
             detail = answer.json().get("detail", "") if answer.data else ""
@@ -96,15 +99,16 @@ def run(home: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     token = secrets.token_urlsafe(24)
+    ending = Ending()
     for number in _ENDINGS:
-        signal.signal(number, _end)
+        signal.signal(number, ending)
     system = _System(home, token)
     try:
         ready = system.wait_ready()
         console.print(
             f"Everything is up after {time.monotonic() - began:.1f} s: {', '.join(sorted(ready['processes']))}"
         )
-        client = Client(ready["url"], token, ready["organizationId"])
+        client = Client(ready["url"], token, ready["organizationId"], ending.check)
         with_model = bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
         ordered = _watch(console, client, requests(with_model))
         for order in ordered:
@@ -117,6 +121,7 @@ def run(home: Path) -> int:
         return 1
     finally:
         system.stop()
+    ending.check()
     console.print(f"All is well, and everything is stopped again, after {time.monotonic() - began:.1f} s.")
     return 0
 
@@ -125,12 +130,26 @@ def run(home: Path) -> int:
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    """End by way of ``finally``, as a shell's command would: 130 after Ctrl-C, 143 after SIGTERM. What stops everything
-    then is not to be interrupted again."""
-    for each in _ENDINGS:
-        signal.signal(each, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+class Ending:
+    """Ends by way of ``finally``, as a shell's command would: 130 after Ctrl-C, 143 after SIGTERM. What stops
+    everything then is not to be interrupted again.
+
+    A signal may come while an object is being finalized, and what is raised there Python prints and forgets. So it is
+    remembered that the end was asked for."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        for each in _ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
+        self.code = 128 + number
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``SystemExit`` when the end was asked for."""
+        if self.code is not None:
+            raise SystemExit(self.code)
 
 
 class _System:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -32,23 +32,33 @@ def saying(*answers: bytes) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
-            for raw in answers:
-                connection, _ = listening.accept()
-                with connection:
-                    heard = b""
-                    while b"\r\n\r\n" not in heard:
-                        heard += connection.recv(65_536)
-                    try:
-                        connection.sendall(raw)
-                        connection.shutdown(socket.SHUT_WR)
-                        connection.recv(65_536)
-                    except OSError:
-                        continue  # the client has heard enough
+            with suppress(OSError):  # nobody comes any more
+                for raw in answers:
+                    connection, _ = listening.accept()
+                    with connection:
+                        _say(connection, raw)
 
         serving = threading.Thread(target=serve, daemon=True)
         serving.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        loop.run(close_connections())
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            loop.run(close_connections())
+            listening.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept, which closing doesn't
+            serving.join()
+
+
+def _say(connection: socket.socket, raw: bytes) -> None:
+    with suppress(OSError):  # the client has heard enough
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            more = connection.recv(65_536)
+            if not more:
+                return
+            heard += more
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(65_536)
 
 
 def http(body: bytes, kind: str = "text/event-stream", status: int = 200, more: str = "") -> bytes:

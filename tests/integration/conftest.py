@@ -1,8 +1,9 @@
-"""What integration tests add to the real servers: an empty store, and a scripted model."""
+"""What integration tests add to the real servers: an empty store, a web of its own processes, and a scripted model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from minio.deleteobjects import DeleteObject
@@ -14,6 +15,7 @@ from tasks.clients.connection import close_connections
 from tasks.deps import Deps
 from tests.conftest import Outbox, make_deps
 from tests.fakes.model_server import ModelServer
+from tests.integration.web_process import Web, serve
 
 
 @pytest.fixture
@@ -26,12 +28,27 @@ def empty_store(deps: Deps) -> None:
 
 
 @pytest.fixture
-def model() -> Iterator[ModelServer]:
+def web(deps: Deps, environ: dict[str, str], tmp_path: Path) -> Iterator[Web]:
+    """A web server of two processes, to be killed and started again."""
+    made = serve(deps, environ | {"WEB_CONCURRENCY": "2"}, tmp_path / "web.log")
+    yield made
+    made.child.terminate()  # does nothing where a test has done so
+    assert made.child.wait(30) == 0
+
+
+@pytest.fixture
+def model_loop() -> Iterator[None]:
+    """The loop on which models are called ends with the test."""
+    yield
+    loop.close()
+
+
+@pytest.fixture
+def model(model_loop: None) -> Iterator[ModelServer]:
     """A model that answers rightly, and faultily when scripted."""
     with ModelServer() as running:
         yield running
         loop.run(close_connections())
-        loop.close()
 
 
 @pytest.fixture

@@ -17,13 +17,9 @@ from tasks.clients.connection import close_connections
 from tasks.clients.record import CallRecord
 from tasks.clients.text import TextClient
 from tests.fakes.open_gate import OpenGate
-from tests.integration.test_text_client import ASK, settings_for
+from tests.integration.model_client import ASK, settings_for
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _end_loop() -> Iterator[None]:
-    yield
-    loop.close()
+pytestmark = pytest.mark.usefixtures("model_loop")
 
 
 @contextmanager

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psutil
-import pytest
 import urllib3
 
 from schema.events import Event
@@ -29,7 +25,7 @@ from tasks.deps import Deps
 from tests.conftest import eventually
 from tests.follower import Follower
 from tests.integration.stage import change, job
-from tests.integration.web_process import AGENT, ORG, STEP, Web, serve
+from tests.integration.web_process import AGENT, ORG, STEP, Web
 
 CLIENTS = 50
 JOBS = 12
@@ -185,49 +181,33 @@ def write(web: Web, job_ids: list[UUID], luck: random.Random, over: threading.Ev
         over.wait(luck.uniform(0, 0.03))
 
 
-def kill(web: Web, again: Callable[[], Web], luck: random.Random, over: threading.Event) -> None:
+def kill(web: Web, luck: random.Random, over: threading.Event) -> None:
     """Kill a web process now and then, and once all of them for a while; then it is over."""
     try:
         for wait in (0.6, 0.5, None, 0.5, 0.5):
             if wait is None:
                 web.child.kill()
                 web.child.wait(10)
-                web.child = again().child
+                eventually(lambda: _started(web))
             else:
                 time.sleep(wait)
                 with suppress(psutil.NoSuchProcess, IndexError):
-                    os.kill(luck.choice(psutil.Process(web.child.pid).children()).pid, signal.SIGKILL)
+                    luck.choice(web.workers).kill()
         time.sleep(0.5)
     finally:
         over.set()
 
 
-@pytest.fixture
-def web(deps: Deps, environ: dict[str, str], tmp_path: Path) -> Iterator[Web]:
-    made = serve(deps, environ | {"WEB_CONCURRENCY": "2"}, tmp_path / "web.log")
-    yield made
-    made.child.terminate()  # does nothing where a test has done so
-    assert made.child.wait(30) == 0
-
-
-def test_in_the_end_every_client_has_what_the_database_has(
-    web: Web, deps: Deps, environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_in_the_end_every_client_has_what_the_database_has(web: Web, deps: Deps) -> None:
     luck = random.Random(11)
     job_ids = [web.new_job() for _ in range(JOBS)]
     views: list[View] = [JobView(web, luck.choice(job_ids)) for _ in range(CLIENTS - 14)]
     views += [CatalogView(web, "/api/catalog", AGENT) for _ in range(7)]
     views += [CatalogView(web, "/api/public/catalog", {}) for _ in range(7)]
     over = threading.Event()
-
-    def again() -> Web:
-        return eventually(
-            lambda: _try(lambda: serve(deps, environ | {"WEB_CONCURRENCY": "2"}, tmp_path / "web.log", web.port))
-        )
-
     threads = [
         *(threading.Thread(target=write, args=(web, job_ids, random.Random(seed), over)) for seed in (1, 2)),
-        threading.Thread(target=kill, args=(web, again, random.Random(3), over)),
+        threading.Thread(target=kill, args=(web, random.Random(3), over)),
     ]
 
     async def everybody() -> None:
@@ -255,9 +235,9 @@ def counts_only_what_is_open(web: Web, job_ids: list[UUID]) -> None:
     """What a killed process had open is not shown as open any more."""
     change(web.deps, "UPDATE jobs SET status = 'processing'")
     listeners = [web.follow(job_id) for job_id in job_ids]
-    killed = psutil.Process(web.child.pid).children()[0]
+    killed = web.workers[0]
     killed.kill()
-    eventually(lambda: len([one for one in psutil.Process(web.child.pid).children() if one != killed]) == 2)
+    eventually(lambda: len([one for one in web.workers if one != killed]) == 2)
 
     def still_open() -> int:
         for listener in listeners:
@@ -285,7 +265,9 @@ def stops_at_once(web: Web, job_ids: list[UUID]) -> None:
         listener.close()
 
 
-def _try(action: Callable[[], Web]) -> Web | None:
+def _started(web: Web) -> bool:
+    """False while what is left of the killed one still has the port."""
     with suppress(AssertionError):
-        return action()
-    return None
+        web.start()
+        return True
+    return False

@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +13,8 @@ import pytest
 
 from schema.errors import CoursewrightError, Permanent, Transient
 from tasks.clients import loop
-from tasks.clients.connection import close_connections
 from tests.fakes.model_server import ModelServer
-from tests.integration.test_text_client import ASK, KEY, Asked
+from tests.integration.model_client import ASK, KEY, Asked
 
 LESSON = {
     "type": "object",
@@ -39,42 +37,29 @@ STUDY = replace(ASK, schema_name="study_text", schema=LESSON, user='```json\n{"t
 WORD = {"word": "some words", "count": 1}
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-        loop.run(close_connections())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _end_loop() -> Iterator[None]:
-    yield
-    loop.close()
-
-
-def reading(server: ModelServer, **changed: Any) -> Asked:
-    return Asked(server, reads=True, **changed)
+def reading(model: ModelServer, **changed: Any) -> Asked:
+    return Asked(model, reads=True, **changed)
 
 
 #: Any answer will do: what is read is looked at before its shape is judged.
 ANY = replace(STUDY, schema={})
 
 
-def test_every_word_that_people_read_is_said_once_and_in_order(server: ModelServer) -> None:
-    asked = reading(server)
+def test_every_word_that_people_read_is_said_once_and_in_order(model: ModelServer) -> None:
+    asked = reading(model)
     answer = asked.once(ANY)
     words = [text for section in answer["sections"] for text in (section["title"], section["body"])]
     assert "".join(asked.read) == "\n\n".join(words) + ""
-    [call] = server.calls()
+    [call] = model.calls()
     assert call.streamed and call.body["stream_options"] == {"include_usage": True}
     [record] = asked.records
     assert record.input_tokens == len(call.question) // 4 + 1
     assert record.output_tokens and record.conversation and record.conversation.answer == answer
 
 
-def test_words_are_said_while_the_answer_is_still_written(server: ModelServer) -> None:
-    server.script(["stalls"])
-    asked = reading(server)
+def test_words_are_said_while_the_answer_is_still_written(model: ModelServer) -> None:
+    model.script(["stalls"])
+    asked = reading(model)
     unwanted = threading.Event()
     ended: list[float] = []
 
@@ -93,7 +78,7 @@ def test_words_are_said_while_the_answer_is_still_written(server: ModelServer) -
     gave_up = time.monotonic()
     waiting.join(20)
     assert ended[0] - gave_up < 1
-    assert server.wait_for(lambda calls: calls[0].hungUp)
+    assert model.wait_for(lambda calls: calls[0].hungUp)
     assert asked.outcomes == [("abandoned", None)]
 
 
@@ -107,13 +92,13 @@ def test_words_are_said_while_the_answer_is_still_written(server: ModelServer) -
         ("content_filter", "model_refused", "refused"),
     ],
 )
-def test_what_a_person_must_mend_is_permanent(server: ModelServer, fault: str, code: str, outcome: str) -> None:
-    server.script([fault])
-    asked = reading(server)
+def test_what_a_person_must_mend_is_permanent(model: ModelServer, fault: str, code: str, outcome: str) -> None:
+    model.script([fault])
+    asked = reading(model)
     with pytest.raises(Permanent) as caught:
         asked.once()
     assert (caught.value.code, asked.outcomes) == (code, [(outcome, code)])
-    assert len(server.calls()) == 1
+    assert len(model.calls()) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,27 +112,27 @@ def test_what_a_person_must_mend_is_permanent(server: ModelServer, fault: str, c
         ("html", "model_answer_unreadable", "unreadable"),
     ],
 )
-def test_what_may_pass_is_transient(server: ModelServer, fault: str, code: str, outcome: str) -> None:
-    server.script([fault])
-    asked = reading(server)
+def test_what_may_pass_is_transient(model: ModelServer, fault: str, code: str, outcome: str) -> None:
+    model.script([fault])
+    asked = reading(model)
     with pytest.raises(Transient) as caught:
         asked.once()
     assert (caught.value.code, asked.outcomes) == (code, [(outcome, code)])
-    assert len(server.calls()) == 1
+    assert len(model.calls()) == 1
 
 
 @pytest.mark.parametrize("fault", ["truncated", "length", "misshaped", "empty", "broken_body"])
-def test_an_answer_that_can_t_be_used_is_asked_for_again(server: ModelServer, fault: str) -> None:
-    server.script([fault])
-    asked = reading(server)
+def test_an_answer_that_can_t_be_used_is_asked_for_again(model: ModelServer, fault: str) -> None:
+    model.script([fault])
+    asked = reading(model)
     assert asked.once() == WORD
     assert asked.outcomes == [("unreadable", "model_answer_unreadable"), ("ok", None)]
 
 
 @pytest.mark.parametrize("fault", ["fenced", "unstreamed", "no_usage"])
-def test_servers_with_ways_of_their_own_are_understood(server: ModelServer, fault: str) -> None:
-    server.script([fault])
-    asked = reading(server)
+def test_servers_with_ways_of_their_own_are_understood(model: ModelServer, fault: str) -> None:
+    model.script([fault])
+    asked = reading(model)
     said = asked.once(ANY)["sections"][0]["title"]
     assert said in "".join(asked.read)
     assert asked.outcomes == [("ok", None)]
@@ -155,72 +140,72 @@ def test_servers_with_ways_of_their_own_are_understood(server: ModelServer, faul
 
 
 @pytest.mark.parametrize("fault", ["broken_body", "cut"])
-def test_an_answer_in_one_piece_may_break_off_too(server: ModelServer, fault: str) -> None:
+def test_an_answer_in_one_piece_may_break_off_too(model: ModelServer, fault: str) -> None:
     """The server doesn't stream, and what it sends breaks off."""
-    asked = reading(server)
-    original = server.begin
+    asked = reading(model)
+    original = model.begin
 
     def begin(call: Any) -> Any:
         found = original(call)
         call.streamed = False
         return found
 
-    server.begin = begin  # type: ignore[method-assign]
-    server.script([{"fault": fault, "times": 3}])
+    model.begin = begin  # type: ignore[method-assign]
+    model.script([{"fault": fault, "times": 3}])
     with pytest.raises(Transient) as caught:
         asked.once()
     assert caught.value.code == {"broken_body": "model_answer_unreadable", "cut": "model_unavailable"}[fault]
 
 
-def test_an_endpoint_that_refuses_streams_is_asked_without_from_then_on(server: ModelServer) -> None:
-    server.script([{"fault": "refuses_streams", "times": 1}])
-    asked = reading(server)
+def test_an_endpoint_that_refuses_streams_is_asked_without_from_then_on(model: ModelServer) -> None:
+    model.script([{"fault": "refuses_streams", "times": 1}])
+    asked = reading(model)
     assert asked.once() == asked.once() == WORD
-    assert [call.streamed for call in server.calls()] == [True, False, False]
+    assert [call.streamed for call in model.calls()] == [True, False, False]
     assert asked.outcomes == [("ok", None)] * 2
 
 
-def test_a_request_that_is_wrong_either_way_ends_no_streams(server: ModelServer) -> None:
-    server.script(["refuses_streams", "400"])
-    asked = reading(server)
+def test_a_request_that_is_wrong_either_way_ends_no_streams(model: ModelServer) -> None:
+    model.script(["refuses_streams", "400"])
+    asked = reading(model)
     with pytest.raises(Permanent):
         asked.once()
     assert asked.once() == WORD
-    assert [call.streamed for call in server.calls()] == [True, False, True]
+    assert [call.streamed for call in model.calls()] == [True, False, True]
 
 
 @pytest.mark.parametrize("fault", ["hang", "stalls"])
-def test_the_time_limit_is_for_the_whole_call(server: ModelServer, fault: str) -> None:
-    server.script([fault])
-    asked = reading(server, timeout_seconds=0.3)
+def test_the_time_limit_is_for_the_whole_call(model: ModelServer, fault: str) -> None:
+    model.script([fault])
+    asked = reading(model, timeout_seconds=0.3)
     with pytest.raises(Transient) as caught:
         asked.once(ANY)
     assert caught.value.code == "model_timeout"
     assert asked.outcomes == [("timeout", "model_timeout")]
-    assert server.wait_for(lambda calls: calls[0].hungUp)
+    assert model.wait_for(lambda calls: calls[0].hungUp)
 
 
-def test_an_answer_that_drips_is_ended_at_the_limit_as_well(server: ModelServer) -> None:
-    server.pace = 0.05  # every piece comes in time, all together don't
-    asked = reading(server, timeout_seconds=0.4)
+def test_an_answer_that_drips_is_ended_at_the_limit_as_well(model: ModelServer) -> None:
+    model.pace = 0.05  # every piece comes in time, all together don't
+    asked = reading(model, timeout_seconds=0.4)
     with pytest.raises(Transient) as caught:
         asked.once(ANY)
     assert caught.value.code == "model_timeout"
 
 
-def test_a_connection_is_used_again_after_a_stream(server: ModelServer) -> None:
-    asked = reading(server)
+def test_a_connection_is_used_again_after_a_stream(model: ModelServer) -> None:
+    asked = reading(model)
 
     async def three() -> list[Any]:
         return [await asked.client.complete(ASK, asked.say) for _ in range(3)]
 
     assert loop.run(three()) == [WORD] * 3
-    assert server.connections == 1
+    assert model.connections == 1
 
 
-def test_no_error_within_a_stream_tells_a_key_or_what_the_vendor_wrote(server: ModelServer) -> None:
-    server.script(["stream_error", "cut", "ends_early"])
-    asked = reading(server)
+def test_no_error_within_a_stream_tells_a_key_or_what_the_vendor_wrote(model: ModelServer) -> None:
+    model.script(["stream_error", "cut", "ends_early"])
+    asked = reading(model)
 
     async def each() -> list[Any]:
         return await asyncio.gather(*(asked.client.complete(ASK, asked.say) for _ in range(3)), return_exceptions=True)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,11 +39,40 @@ DONE: dict[str, Any] = {"courseId": "c", "totalDuration": 1.0, "mediaPending": 0
 
 @dataclass
 class Web:
-    """A running web server of one process, and what stands behind it."""
+    """A running web server, and what stands behind it."""
 
     url: str
     deps: Deps
-    child: subprocess.Popen[bytes]
+    environ: dict[str, str]
+    log: Path
+    child: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, for the first time or after it was killed, and wait until it answers."""
+        with self.log.open("ab") as out:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn_settings.py", "web.app:create_app()"],
+                cwd=ROOT,
+                env={**os.environ, **self.environ, "PORT": str(self.port), "PYTHONPATH": str(ROOT)},
+                stdout=out,
+                stderr=out,
+            )
+        eventually(self._answers, within=60, what="the web")
+
+    def _answers(self) -> bool:
+        assert self.child.poll() is None, self.log.read_text()
+        try:
+            url = f"{self.url}/healthz"
+            return bool(urllib3.request("GET", url, headers=_ALONE, retries=False, timeout=5).status == 200)
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """End all its processes at once, without a word."""
+        family = [psutil.Process(self.child.pid), *self.workers]
+        for process in family:
+            process.kill()
+        self.child.wait(30)
 
     def listen(self, path: str, headers: dict[str, str] | None = None, **more: Any) -> Listener:
         return Listener(self.url + path, AGENT if headers is None else headers, **more)
@@ -57,8 +86,12 @@ class Web:
         return int(self.url.rpartition(":")[2])
 
     @property
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.child.pid).children()
+
+    @property
     def worker(self) -> psutil.Process:
-        [worker] = psutil.Process(self.child.pid).children()
+        [worker] = self.workers
         return worker
 
     def new_job(self) -> UUID:
@@ -100,26 +133,8 @@ class Web:
 
 def serve(deps: Deps, environ: dict[str, str], log: Path, port: int | None = None) -> Web:
     """Start the web as the Procfile does, at any free port unless told."""
-    port = port or free_port()
-    with log.open("ab") as out:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn_settings.py", "web.app:create_app()"],
-            cwd=ROOT,
-            env={**os.environ, **environ, "PORT": str(port), "PYTHONPATH": str(ROOT)},
-            stdout=out,
-            stderr=out,
-        )
-    web = Web(f"http://127.0.0.1:{port}", deps, child)
-
-    def answers() -> bool:
-        assert child.poll() is None, log.read_text()
-        try:
-            url = f"{web.url}/healthz"
-            return bool(urllib3.request("GET", url, headers=_ALONE, retries=False, timeout=5).status == 200)
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    eventually(answers, within=60, what="the web")
+    web = Web(f"http://127.0.0.1:{port or free_port()}", deps, environ, log)
+    web.start()
     return web
 
 

@@ -31,6 +31,13 @@ _STREAMS = Gauge(
     registry=_own,
     multiprocess_mode="livesum",
 )
+_BEGINNINGS = Gauge(
+    "coursewright_http_streams_begun_seconds",
+    "The moments at which the open streams began, in seconds since 1970, added up; by what they follow.",
+    ["kind"],
+    registry=_own,
+    multiprocess_mode="livesum",
+)
 _CONNECTS = Counter(
     "coursewright_http_stream_connects",
     "Streams that were opened, by what they follow and whether the client came back with an id.",
@@ -61,15 +68,17 @@ def count(blueprint: str | None, method: str, status: int, seconds: float) -> No
     _SECONDS.labels(place).observe(seconds)
 
 
-def stream_began(kind: str, *, resumed: bool) -> None:
-    """Count a stream that opens."""
+def stream_began(kind: str, at: float, *, resumed: bool) -> None:
+    """Count a stream that opens at a moment, in seconds since 1970."""
     _STREAMS.labels(kind).inc()
+    _BEGINNINGS.labels(kind).inc(at)
     _CONNECTS.labels(kind, "yes" if resumed else "no").inc()
 
 
-def stream_ended(kind: str, reason: str, seconds: float) -> None:
-    """Count a stream that was open for so long."""
+def stream_ended(kind: str, reason: str, at: float, seconds: float) -> None:
+    """Count a stream that began at that moment and was open for so long."""
     _STREAMS.labels(kind).dec()
+    _BEGINNINGS.labels(kind).dec(at)
     _ENDS.labels(kind, reason).inc()
     _AGES.labels(kind).observe(seconds)
 

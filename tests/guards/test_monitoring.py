@@ -62,8 +62,8 @@ def one_of_everything() -> Reading:
 def shown_metrics() -> dict[str, set[str]]:
     """Every name that ``/metrics`` shows, with its labels."""
     traffic.count("jobs", "GET", 200, 0.1)
-    traffic.stream_began("job", resumed=True)
-    traffic.stream_ended("job", "gone", 0.1)
+    traffic.stream_began("job", 1.0, resumed=True)
+    traffic.stream_ended("job", "gone", 1.0, 0.1)
     names: dict[str, set[str]] = {}
     for line in shown(one_of_everything()).decode().splitlines():
         if not line.startswith("#"):

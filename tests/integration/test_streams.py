@@ -81,6 +81,21 @@ class TestAJob:
         with web.listen(both, AGENT | {"Last-Event-ID": "4"}) as listener:
             listener.until(lambda it: it.ids == [5])
 
+    def test_who_comes_back_is_counted_apart_from_who_comes_with_a_number(self, web: Web) -> None:
+        job_id = web.new_job()
+        web.tell(job_id, *[Event("step_progress", STEP)] * 4)
+        address = f"/api/jobs/{job_id}/stream?lastEventId=4"
+        came, before = ("no", "yes", "yes"), self.connects(web)
+        for path, more in ((address, {}), (f"{address}&reconnect=yes", {}), (address, {"Last-Event-ID": "4"})):
+            with web.listen(path, AGENT | more) as listener:
+                listener.until(lambda it: it.ids == [5])
+        expected = {kind: before[kind] + came.count(kind) for kind in before}
+        eventually(lambda: self.connects(web) == expected, what="the counts")
+
+    def connects(self, web: Web) -> dict[str, float]:
+        name = "coursewright_http_stream_connects_total"
+        return {kind: web.metric(f'{name}{{kind="job",resumed="{kind}"}}') for kind in ("no", "yes")}
+
     def test_who_has_seen_more_than_there_is_gets_what_comes(self, web: Web) -> None:
         job_id = web.new_job()
         with web.follow(job_id, 99) as listener:
@@ -177,6 +192,15 @@ class TestAJob:
     def test_an_id_that_is_none_is_refused(self, web: Web, seen: str) -> None:
         with web.listen(f"/api/jobs/{new_id()}/stream?lastEventId={quote(seen)}") as listener:
             assert (listener.status, listener.json()["errors"][0]["path"]) == (422, "lastEventId")
+
+    @pytest.mark.parametrize(
+        ("given", "path"), [("last_event_id=1", "last_event_id"), ("lastEventId=1&lastEventId=2", "lastEventId")]
+    )
+    def test_an_id_that_is_misspelt_is_not_none(self, web: Web, given: str, path: str) -> None:
+        job_id = web.new_job()
+        for place in (f"/api/jobs/{job_id}/stream", f"/api/generation/stream/{job_id}", "/api/catalog/stream"):
+            with web.listen(f"{place}?{given}") as listener:
+                assert (listener.status, listener.json()["errors"][0]["path"]) == (422, path), place
 
     @pytest.mark.parametrize("job_id", ["x", "00000000-0000-4000-8000-00000000000f"])
     def test_a_job_that_is_not_there_is_not_found(self, web: Web, job_id: str) -> None:
@@ -294,7 +318,10 @@ class TestWhatItHolds:
         with web.follow(web.new_job()) as listener:
             listener.until(lambda it: it.ids)
             eventually(lambda: web.metric('coursewright_http_streams_open{kind="job"}') == 1)
+            age = time.time() - web.metric('coursewright_http_streams_begun_seconds{kind="job"}')
+            assert 0 <= age < 60
         eventually(lambda: web.metric('coursewright_http_streams_open{kind="job"}') == 0, within=10)
+        assert web.metric('coursewright_http_streams_begun_seconds{kind="job"}') == pytest.approx(0, abs=1)
         assert web.metric('coursewright_http_stream_ends_total{kind="job",reason="gone"}') == gone + 1
 
     def test_connections_of_ordinary_requests_are_kept_as_before(self, web: Web) -> None:

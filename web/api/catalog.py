@@ -15,7 +15,7 @@ from web.caching import tagged, unchanged
 from web.describe import describe
 from web.identity import PUBLIC as NOTHING
 from web.identity import Need, needs, who
-from web.streams.asking import last_seen
+from web.streams.asking import AGAIN, comes_back, last_seen
 from web.streams.connection import Start
 from web.streams.feeds import CatalogFeed
 from web.streams.handover import open_stream
@@ -52,14 +52,17 @@ def _stream(catalog_id: UUID) -> Response:
     # Who says nothing of what they have seen begins with what is now.
     position = catalog.version(deps().db, catalog_id) if seen is None else seen
     feed = CatalogFeed(deps().db, catalog_id)
-    return open_stream(Start(feed, position, resumed=seen is not None, told=seen is None))
+    return open_stream(Start(feed, position, resumed=comes_back(), told=seen is None))
 
 
 _STREAMED = describe(
     "Follow what changes in a catalog.",
     {200: (None, "Every change after Last-Event-ID, and then each as it comes; reset when they can't be told.")},
     headers={"Last-Event-ID": "The last version seen. A browser's EventSource sends it by itself."},
-    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID: a catalog's version."},
+    query={
+        "lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID: a catalog's version.",
+        **AGAIN,
+    },
     problems=(422, 501, 503),
     media_type="text/event-stream",
 )

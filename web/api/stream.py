@@ -17,7 +17,7 @@ from web.api.jobs import job_id_of
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.streams import token
-from web.streams.asking import last_seen
+from web.streams.asking import AGAIN, comes_back, last_seen
 from web.streams.connection import Start
 from web.streams.feeds import JobFeed
 from web.streams.handover import open_stream
@@ -35,7 +35,7 @@ _DESCRIBED = describe(
         204: (None, "The job is over and every event was seen."),
     },
     headers={"Last-Event-ID": "The id of the last event seen. A browser's EventSource sends it by itself."},
-    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID."},
+    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID.", **AGAIN},
     problems=(404, 422, 501, 503),
     media_type="text/event-stream",
 )
@@ -56,7 +56,7 @@ def older_stream(job_id: str) -> Response:
 def _stream(job_id: str) -> Response:
     identity, found_id = who(), job_id_of(job_id)
     whose = identity.organization_id
-    seen = last_seen()
+    seen = last_seen("token")
     # One event at most: what is there decides the answer, the rest is read for all who follow the job together.
     found = events.look(deps().db, whose, found_id, seen or 0, limit=1)
     if found is None:
@@ -69,7 +69,7 @@ def _stream(job_id: str) -> Response:
     # Who claims to have seen more than there is has seen all there is.
     shown = partial(jobs.read_numbered, deps().db, whose, found_id, seconds_left(deps(), whose))
     feed = JobFeed(deps().db, whose, found_id, shown)
-    return _for_everybody(open_stream(Start(feed, min(seen or 0, found.last_seq), resumed=bool(seen))))
+    return _for_everybody(open_stream(Start(feed, min(seen or 0, found.last_seq), resumed=comes_back())))
 
 
 def _for_everybody(answer: Response) -> Response:

@@ -59,8 +59,8 @@ class Connection(asyncio.Protocol):
         self._first = head + sse.retry(RETRY_MILLISECONDS) + (sse.seen(start.position) if start.told else b"")
         self._pace = pace
         self._closed = closed
-        traffic.stream_began(start.feed.kind, resumed=start.resumed)
-        self._began = time.monotonic()
+        self._began_at, self._began = time.time(), time.monotonic()
+        traffic.stream_began(start.feed.kind, self._began_at, resumed=start.resumed)
         self._paused = False
         self._reason: Reason | None = None
         self._is_made = False
@@ -137,7 +137,8 @@ class Connection(asyncio.Protocol):
             _cancel(timer)
         if self._channel is not None:
             self._hub.leave(self._channel, self)
-        traffic.stream_ended(self._feed.kind, self._reason or "gone", time.monotonic() - self._began)
+        lived = time.monotonic() - self._began
+        traffic.stream_ended(self._feed.kind, self._reason or "gone", self._began_at, lived)
         self._reason = self._reason or "gone"
         self._closed(self)
 

@@ -46,7 +46,7 @@ export class CatalogClient {
       types: ["catalog_updated", "reset"],
       after: () => this.version ?? 0,
       numberOf: (event) => (event.type === "catalog_updated" ? event.catalogVersion : null),
-      url: (after) => `${url}/stream?lastEventId=${after}`,
+      url: (after, again) => `${url}/stream?lastEventId=${after}${again ? "&reconnect=yes" : ""}`,
       poll: (after) => this.#poll(url, after),
       take: (events) => this.#take(events),
       isOver: () => false,

@@ -11,9 +11,10 @@
  *
  *     after()            the number of the last event that was taken
  *     numberOf(event)    an event's number; null for one that has none and is taken as it comes
- *     url(after)         where the stream from a number on is
+ *     url(after, again)  where the stream from a number on is; `again`: there was one before
  *     types              the names of the events of the stream
  *     poll(after)        a promise of {events, more}; it is rejected with an error that may have a `status`
+ *     canPoll            false where polling never finds anything, so that there is the stream or nothing
  *     take(events)       events that are new, in order
  *     isOver()           whether nothing more will come
  *     mayGoOn()          whether something may come all the same, because somebody elsewhere takes it up again
@@ -48,6 +49,7 @@ export class EventStream {
   #pauses = 0;
   #state = null;
   #running = false;
+  #wasOpen = false;
   /** Rises whenever everything is begun anew, so that late answers are known as such. */
   #turn = 0;
   #streamed = 0;
@@ -136,13 +138,13 @@ export class EventStream {
   }
 
   #open() {
-    const stream = new EventSource(this.#source.url(this.#source.after()));
+    const stream = new EventSource(this.#source.url(this.#source.after(), this.#wasOpen));
     const turn = this.#turn;
     let opened = false;
     this.#stream = stream;
     this.#streamed = this.#source.after();
     stream.addEventListener("open", () => {
-      opened = true;
+      opened = this.#wasOpen = true;
       this.#failures = this.#pauses = this.#polls = 0;
       this.#tell("live");
     });
@@ -170,7 +172,8 @@ export class EventStream {
       if (turn !== this.#turn) return;
       if (this.#source.isOver()) return this.#end();
       if (answer === "refused") return this.#tell("refused");
-      if (answer === "done" && this.#failures >= FAILURES_BEFORE_POLLING) return this.#keepPolling();
+      const isBlocked = this.#failures >= FAILURES_BEFORE_POLLING && this.#source.canPoll !== false;
+      if (answer === "done" && isBlocked) return this.#keepPolling();
     }
     this.#reconnect();
   }

@@ -247,11 +247,12 @@ def finished_steps(tx: Transaction, job_id: UUID) -> set[str]:
 
 def kept_of(tx: Transaction, job_id: UUID, step: str) -> float:
     """How much of an unfinished step is kept, 0 to 1: its finished parts, of as many as its last event of a topic told.
-    0 when it has no parts, or nobody knows any more how many there are."""
+    0 when it has no parts, or nobody knows any more how many there are. Parts of a topic are none by themselves."""
     row = tx.run(
         """SELECT count(*) AS parts, (SELECT (body->>'totalTopics')::int FROM job_events
             WHERE job_id = :job AND type IN ('topic_started', 'topic_completed') ORDER BY seq DESC LIMIT 1) AS total
-          FROM job_steps WHERE job_id = :job AND step = :step AND part <> '' AND part NOT LIKE 'answered:%'""",
+          FROM job_steps WHERE job_id = :job AND step = :step AND part <> ''
+            AND part NOT LIKE 'answered:%' AND part NOT LIKE 'lesson:%'""",
         {"job": job_id, "step": step},
     ).one()
     return min(1.0, row.parts / row.total) if row.total else 0.0

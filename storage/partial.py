@@ -82,9 +82,23 @@ def _of_plan(kept: Kept) -> dict[str, Any]:
 def _of_topics(kept: Kept) -> dict[str, Any]:
     planned = kept["topics", ""]["topics"]
     parts = [kept.get(("lessons", f"topic:{topic['id']}")) for topic in planned]
-    topics = [{**topic, "lessons": part["lessons"] if part else []} for topic, part in zip(planned, parts, strict=True)]
+    topics = [
+        {**topic, "lessons": part["lessons"] if part else _lessons_so_far(kept, topic["id"])}
+        for topic, part in zip(planned, parts, strict=True)
+    ]
     title = kept.get(("questions", ""), {}).get("exam", {}).get("title")
     return _shown(title, [], [], topics, sum(part is not None for part in parts), len(topics))
+
+
+def _lessons_so_far(kept: Kept, topic_id: str) -> list[Any]:
+    """The lessons of a topic that isn't whole yet, in their order. Each has a part of its own until it is."""
+    begins = f"lesson:{topic_id}-lesson-"
+    found = {
+        int(part.removeprefix(begins)): result["lessons"]
+        for (step, part), result in kept.items()
+        if step == "lessons" and part.startswith(begins)
+    }
+    return [lesson for number in sorted(found) for lesson in found[number]]
 
 
 def _group(group: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

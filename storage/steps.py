@@ -203,9 +203,10 @@ def tell(
     message: str,
     topic: Topic | None = None,
     keep: tuple[str, str, Any, float] | None = None,
+    in_place_of: Sequence[str] = (),
 ) -> bool:
-    """Append events to a running step; with ``keep`` (step, part, result, seconds) also a part's checkpoint.
-    False when the fence refused. Progress never goes backwards within a run."""
+    """Append events to a running step; with ``keep`` (step, part, result, seconds) also a part's checkpoint, which may
+    take the place of those of other parts. False when the fence refused. Progress never goes backwards within a run."""
     kept = ""
     values: dict[str, Any] = {
         **lease.fence(),
@@ -223,6 +224,11 @@ def tell(
         kept = """kept AS (
           INSERT INTO job_steps (job_id, step, part, organization_id, format, run, result, seconds)
           SELECT id, :step, :part, organization_id, :format, run, CAST(:result AS jsonb), :seconds FROM held
+        ),"""
+    if keep is not None and in_place_of:
+        values["replaced"] = list(in_place_of)
+        kept += """replaced AS (
+          DELETE FROM job_steps s USING held WHERE s.job_id = held.id AND s.step = :step AND s.part = ANY(:replaced)
         ),"""
     with db.statement() as tx:
         row = tx.run(

@@ -50,6 +50,11 @@ def part_of(topic_id: str) -> str:
     return f"topic:{topic_id}"
 
 
+def lesson_part(lesson_id: str) -> str:
+    """The name of a lesson's part in the checkpoints of ``lessons``, until its whole topic takes its place."""
+    return f"lesson:{lesson_id}"
+
+
 def answered_part(lesson_id: str) -> str:
     """The name of a lesson's part in the checkpoints of ``validate``: what came of answering its questions from it."""
     return f"answered:{lesson_id}"
@@ -74,11 +79,11 @@ def plan_behind(work: Work, topic: Mapping[str, Any], lesson: Lesson) -> Planned
 
 
 def kept_lessons(written: list[Written]) -> dict[str, Any]:
-    """The checkpoint of a topic's lessons."""
+    """The checkpoint of a topic's lessons, or of some of them."""
     taught = {one.lesson["id"]: one.taught for one in written}
     return {"lessons": [one.lesson for one in written], "taught": taught}
 
 
 def lessons_of(kept: Mapping[str, Any]) -> list[Written]:
-    """The lessons in a topic's checkpoint."""
+    """The lessons in such a checkpoint."""
     return [Written(cast(Lesson, lesson), kept["taught"][lesson["id"]]) for lesson in kept["lessons"]]

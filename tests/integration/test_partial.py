@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 
 from schema.clock import new_id
 from tasks import once
-from tasks.commands import Asker
+from tasks.commands import Asker, cancel_job, retry_job
 from tasks.deps import Deps
 from tests.fakes.model_server import ModelServer
-from tests.integration.stage import change, job, make_due, school, start
+from tests.integration.stage import change, job, make_due, rows, school, start
 from tests.integration.test_course_job import FISH, course_of
 from tests.integration.test_exam_course import asked, put_exam
 from web.app import create_app
@@ -85,6 +85,30 @@ def test_of_a_course_from_an_exam_the_finished_topics_can_be_read(
     done, course = client.get(address, headers=whose).get_json(), course_of(model_deps, job_id).content
     assert (done["status"], done["topics"], done["finished"]) == ("done", course["topics"], 2)
     assert [item for group in done["groups"] for item in group["items"]] == course["items"]
+
+
+def test_a_lesson_can_be_read_and_is_kept_before_its_topic_is_whole(
+    model_deps: Deps, asker: Asker, model: ModelServer, client: FlaskClient
+) -> None:
+    model.script([{"fault": "500", "purpose": "lessons"}])
+    job_id = asked(model_deps, asker, put_exam(model_deps, asker), lessonsPerTopic=2).job_id
+    address, whose = f"/api/jobs/{job_id}/partial", headers(model_deps, asker)
+    once.run_due(model_deps)
+    kept = client.get(address, headers=whose).get_json()
+    assert sorted(len(topic["lessons"]) for topic in kept["topics"]) == [1, 2]
+    assert kept["finished"] == 1
+    assert len(model.calls("lessons")) == 4
+    cancel_job(model_deps, asker, job_id, "")
+    retry_job(model_deps, asker, job_id)
+    assert job(model_deps, job_id).progress < 60, "one lesson is not a whole topic"
+    once.run_due(model_deps)
+    assert job(model_deps, job_id).status == "done"
+    assert len(model.calls("lessons")) == 5, "only the lesson that failed was asked for again"
+    written = [lesson for topic in kept["topics"] for lesson in topic["lessons"]]
+    course = course_of(model_deps, job_id).content
+    assert all(lesson in [one for topic in course["topics"] for one in topic["lessons"]] for lesson in written)
+    parts = rows(model_deps, "SELECT part FROM job_steps WHERE step = 'lessons' AND part <> ''")
+    assert {row.part for row in parts} == {"topic:topic-1", "topic:topic-2"}
 
 
 def test_who_has_it_already_gets_nothing(model_deps: Deps, asker: Asker, client: FlaskClient) -> None:

@@ -126,6 +126,18 @@ def test_checkpoints_of_parts_and_steps_come_with_the_claim(deps: Deps, job_id: 
     assert third.formats == {steps.CHECKPOINT_FORMAT}
 
 
+def test_a_part_may_take_the_place_of_others(deps: Deps, job_id: UUID) -> None:
+    lease = held(deps, job_id).lease
+    for part in ("lesson:1", "lesson:2", "lesson:3"):
+        assert steps.tell(deps.db, lease, [PROGRESS], progress=5, message="", keep=("skeleton", part, {}, 0.1))
+    whole, places = ("skeleton", "topic", {}, 0.2), ["lesson:1", "lesson:3", "lesson:9"]
+    stranger = replace(lease, token=lease.token + 1)
+    assert not steps.tell(deps.db, stranger, [PROGRESS], progress=5, message="", keep=whole, in_place_of=places)
+    assert len(rows(deps, "SELECT 1 FROM job_steps")) == 3, "who holds it no more takes nothing away"
+    assert steps.tell(deps.db, lease, [PROGRESS], progress=5, message="", keep=whole, in_place_of=places)
+    assert {row.part for row in rows(deps, "SELECT part FROM job_steps")} == {"lesson:2", "topic"}
+
+
 # --- the fence --------------------------------------------------------------------------------------------------
 
 WRITES: dict[str, Callable[[Deps, Lease], Any]] = {

@@ -66,3 +66,17 @@ def test_of_an_exam_course_each_topic_grows_its_lessons() -> None:
     shown = put_together(kept, {})
     assert shown["topics"] == [{**topics[0], "lessons": []}, {**topics[1], "lessons": [{"id": "l1", "title": "Peace"}]}]
     assert (shown["title"], shown["finished"], shown["total"]) == ("Civics", 1, 2)
+
+
+def test_single_lessons_can_be_read_before_their_topic_is_whole() -> None:
+    topics = [{"id": f"topic-{number}", "name": "Law", "questionIds": []} for number in (1, 10)]
+    kept: dict[tuple[str, str], Any] = {("topics", ""): {"topics": topics}}
+    for number in (10, 2):
+        kept["lessons", f"lesson:topic-1-lesson-{number}"] = {"lessons": [{"id": f"l{number}"}], "taught": {}}
+    kept["lessons", "lesson:topic-10-lesson-1"] = {"lessons": [{"id": "of another"}], "taught": {}}
+    shown = put_together(kept, {})
+    assert [[lesson["id"] for lesson in topic["lessons"]] for topic in shown["topics"]] == [
+        ["l2", "l10"],
+        ["of another"],
+    ]
+    assert (shown["finished"], shown["total"]) == (0, 2)

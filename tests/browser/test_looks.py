@@ -89,6 +89,7 @@ def test_what_unfolds_on_a_phone(opens: Opens, system: System, model: ModelServe
     page.get_by_role("button", name="Make the course").click()
     expect(page.get_by_role("dialog").get_by_text("Planning the course")).to_be_visible()
     look_at(page, pictures / "phone-dialog.png")
+    assert page.locator("dialog").evaluate("(one) => one.scrollHeight <= one.clientHeight"), "all of it is in sight"
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Keep going")).to_be_focused()
     look_at(page, pictures / "phone-sure.png")
@@ -97,6 +98,7 @@ def test_what_unfolds_on_a_phone(opens: Opens, system: System, model: ModelServe
     assert button and foot and button["y"] + button["height"] <= foot["y"]
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("What was finished is kept.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Harbours")).to_be_in_viewport()
     look_at(page, pictures / "phone-cancelled.png")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -29,7 +29,7 @@ FOLD = """async (events) => {
 }"""
 
 #: A stream, and polls, that do as they are told. What arrives is kept in ``window.taken``.
-CONNECT = """async ({ events, blocked }) => {
+CONNECT = """async ({ events, blocked, canPoll }) => {
   const { EventStream } = await import("/static/js/event-stream.js");
   const lists = { server: [...events], taken: [], states: [], opened: [], streams: [] };
   Object.assign(window, { ...lists, polls: 0, pollFails: 0, over: false, goesOn: false });
@@ -55,7 +55,7 @@ CONNECT = """async ({ events, blocked }) => {
   };
   const after = () => window.taken.at(-1)?.seq ?? 0;
   window.stream = new EventStream({
-    types: ["fact"], after, numberOf: (e) => e.seq ?? null, url: (n) => n,
+    types: ["fact"], canPoll, after, numberOf: (e) => e.seq ?? null, url: (n) => n,
     poll: async (n) => {
       window.polls += 1;
       if (window.pollFails) throw Object.assign(new Error("no"), { status: window.pollFails });
@@ -209,13 +209,73 @@ def test_text_that_grows_is_drawn_from_the_beginning_of_a_word_and_time_in_round
     assert page.locator("[part=time-left]").text_content() == "about 40 s left"
 
 
+#: An element before a server that answers from ``window.job``, and a stream that never says anything.
+ALONE = """async ({ events, job }) => {
+  const { GenerationProgress } = await import("/static/js/generation-progress.js");
+  Object.assign(window, { job, reads: 0 });
+  window.fetch = async (url) => {
+    if (String(url).includes("/events")) return new Response(JSON.stringify({ events }));
+    if (String(url).endsWith("/partial")) return new Response(JSON.stringify({ topics: window.topics ?? [] }));
+    window.reads += 1;
+    return new Response(JSON.stringify({ job: window.job }));
+  };
+  window.EventSource = class extends EventTarget {
+    constructor() { super(); setTimeout(() => this.dispatchEvent(new Event("open"))); }
+    close() {}
+  };
+  const element = new GenerationProgress();
+  element.jobId = "a-job";
+  document.body.append(element);
+}"""
+
+
+class TestElement:
+    job: dict[str, Any] = {"jobType": "course", "totalSteps": 6, "payload": {}, "estimatedSecondsLeft": None}
+
+    def test_of_a_course_that_failed_every_problem_is_told(self, page: Page) -> None:
+        error = {"code": "validation_failed", "message": "2 problems are left.", "step": "validate"}
+        failed = {**FAILED, "error": {name: error[name] for name in ("code", "message")}, "failedStep": "fill"}
+        problems = [{"code": "math_incorrect", "message": "2 + 2 is not 5."}, {"code": "x", "message": "Said twice."}]
+        problems.append({"code": "negative_stem", "message": "It asks what is not.", "severity": "warning"})
+        job = {**self.job, "error": {**error, "details": {"problems": problems}}}
+        page.evaluate(ALONE, {"events": [*STORY, failed], "job": job})
+        page.get_by_text("2 + 2 is not 5.").wait_for()
+        assert page.locator("[part=error] li").all_text_contents() == ["2 + 2 is not 5.", "Said twice."]
+
+    def test_when_the_time_is_over_that_was_likely_it_asks_what_is_now(self, page: Page) -> None:
+        page.evaluate(ALONE, {"events": STORY, "job": {**self.job, "estimatedSecondsLeft": 2}})
+        page.get_by_text("about 2 s left").wait_for()
+        page.evaluate("window.job = { ...window.job, estimatedSecondsLeft: 30 }")
+        page.get_by_text("about 30 s left").wait_for()
+        assert page.evaluate("window.reads") == 2
+
+    def test_what_grows_of_a_topic_is_shown_beside_its_finished_lessons(self, page: Page) -> None:
+        steps = {"step": "lessons", "stepIndex": 3, "totalSteps": 7, "message": "Writing", "progress": 20}
+        begun = event(2, "step_started", **steps)
+        topic = {"topicName": "Law", "topicIndex": 1, "totalTopics": 1, "progress": 30, "lessonsGenerated": 1}
+        job = {**self.job, "jobType": "exam_course", "totalSteps": 7}
+        page.evaluate("window.topics = [{ id: 't1', name: 'Law', lessons: [{ title: 'Finished one' }] }]")
+        page.evaluate(ALONE, {"events": [CREATED, begun, event(3, "topic_progress", **topic)], "job": job})
+        page.get_by_text("Finished one").wait_for()
+        grown = {"type": "content_delta", "part": "topic:t1", "text": "The next one grows"}
+        page.evaluate(
+            """async (delta) => {
+              const { fold } = await import("/static/js/job-state.js");
+              const element = document.querySelector("generation-progress");
+              element.state = fold(element.state, delta);
+            }""",
+            grown,
+        )
+        page.get_by_text("The next one grows").wait_for()
+
+
 def facts(*numbers: int) -> list[dict[str, int]]:
     return [{"seq": number} for number in numbers]
 
 
 class TestConnection:
-    def connect(self, page: Page, known: int = 0, *, blocked: bool = False) -> None:
-        page.evaluate(CONNECT, {"events": facts(*range(1, known + 1)), "blocked": blocked})
+    def connect(self, page: Page, known: int = 0, *, blocked: bool = False, canPoll: bool = True) -> None:  # noqa: N803
+        page.evaluate(CONNECT, {"events": facts(*range(1, known + 1)), "blocked": blocked, "canPoll": canPoll})
 
     def taken(self, page: Page) -> list[int]:
         return [int(event["seq"]) for event in page.evaluate("window.taken")]
@@ -277,6 +337,14 @@ class TestConnection:
         self.is_so(page, "window.streams.length === 2")
         page.evaluate("(() => { server.push({seq: 2}); streams[1].fail(0); })()")
         self.is_so(page, "window.states.at(-1) === 'polling' && window.taken.length === 2")
+
+    def test_where_nothing_can_be_asked_it_says_that_it_reconnects(self, page: Page) -> None:
+        self.connect(page, 0, blocked=True, canPoll=False)
+        for number in range(1, 5):
+            self.is_so(page, f"window.streams.length === {number}")
+            page.evaluate("streams.at(-1).fail(0)")
+        self.is_so(page, "window.streams.length === 5")
+        assert page.evaluate("window.states") == ["connecting", "reconnecting"]
 
     def test_the_end_is_the_end(self, page: Page) -> None:
         self.connect(page, 2)
@@ -399,7 +467,7 @@ class TestCatalog:
         })()""")
         self.is_so(page, "catalog.version === 900 && streams.length === 2")
         assert self.shown(page) == ["x"]
-        assert page.evaluate("streams[1].url").endswith("lastEventId=900")
+        assert page.evaluate("streams[1].url").endswith("lastEventId=900&reconnect=yes")
         # The same when a window comes back to a server that has forgotten that far.
         page.evaluate(
             "(() => { Object.assign(window, { version: 3, kept: ['y'] }); dispatchEvent(new Event('online')); })()"

@@ -93,6 +93,9 @@ def test_a_pasted_exam_becomes_a_course_that_can_be_read(opens: Opens, system: S
     shown = str(page.locator("article").text_content())
     assert all(lesson["title"] in shown for topic in course["topics"] for lesson in topic["lessons"])
     assert "What is the supreme law of the land?" in shown
+    # Its tags are its topics, and each lesson says what it is for: nothing is told twice before the first lesson.
+    expect(page.locator(".tags")).to_have_count(0)
+    expect(page.get_by_role("heading", name="What you will learn")).to_have_count(0)
     page.get_by_role("heading", level=3).first.scroll_into_view_if_needed()
     page.screenshot(path=pictures / "exam-course.png")
 

@@ -45,7 +45,14 @@ const TYPES = [
   "content_delta",
 ];
 /** After these there may be more to read. */
-const BRINGS_MORE = new Set(["step_completed", "topic_completed", "job_completed", "job_snapshot"]);
+const BRINGS_MORE = new Set([
+  "step_completed",
+  "topic_progress",
+  "topic_completed",
+  "job_completed",
+  "job_failed",
+  "job_snapshot",
+]);
 /** Milliseconds in which several reasons to read something become one. */
 const TOGETHER = 300;
 
@@ -177,12 +184,14 @@ export class GenerationProgress extends LitElement {
       types: TYPES,
       after: () => this.state.seq,
       numberOf: (event) => event.seq ?? null,
-      url: (after) => {
+      url: (after, again) => {
         const url = this.#streamAddress;
         url.searchParams.set("lastEventId", after);
+        if (again) url.searchParams.set("reconnect", "yes");
         return url;
       },
       poll: (after) => this.#poll(after),
+      canPoll: this.#isOwn,
       take: (events) => this.#take(events),
       isOver: () => isOver(this.state),
       mayGoOn: () => isRetryable(this.state),
@@ -233,8 +242,9 @@ export class GenerationProgress extends LitElement {
 
   #countDown() {
     if (this.secondsLeft === null || !isActive(this.state)) return;
-    // The last second lasts until the job ends or says otherwise.
     this.secondsLeft = Math.max(1, this.secondsLeft - 1);
+    // What half of the past jobs took is over. The server knows what nine of ten took, or that nobody knows.
+    if (this.secondsLeft === 1 && this.connection === "live") this.#readSoon();
   }
 
   /** Tell the page once that the job has ended, and again when it ended again after a retry. */

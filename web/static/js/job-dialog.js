@@ -17,6 +17,8 @@ export function showJob({ jobId, streamUrl, heading }) {
   progress.setAttribute("heading", heading);
   progress.setAttribute("course-href", "/courses/{courseId}");
   progress.addEventListener("completed", ({ detail }) => land(dialog, detail.courseId));
+  // Why it ended, and what can be done about it, stands at the top; on a phone that may be out of sight.
+  for (const end of ["failed", "cancelled"]) progress.addEventListener(end, () => dialog.scrollTo({ top: 0 }));
   const foot = after(jobId, dialog);
   progress.addEventListener("progressed", ({ detail }) => (foot.querySelector(".goes-on").hidden = !isActive(detail)));
   dialog.append(progress, foot);

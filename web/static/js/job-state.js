@@ -92,10 +92,13 @@ export function fold(state, event) {
 /** The state with what only the job itself says, as `GET /api/jobs/{id}` shows it. Its status is left to the events. */
 export function withJob(state, job) {
   const steps = state.steps.length ? state.steps : blankSteps(job.jobType, job.totalSteps);
+  // Events tell an error in a sentence; what it is made of, such as the problems of a course, is in the job.
+  const isSame = state.error && job.error && job.error.code === state.error.code;
   return {
     ...state,
     jobType: job.jobType,
     steps,
+    error: isSame ? { ...state.error, details: job.error.details } : state.error,
     courseId: state.courseId ?? job.courseId,
     lectureId: state.lectureId ?? job.lectureId,
   };

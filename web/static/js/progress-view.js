@@ -102,7 +102,7 @@ export function stepsView(state) {
 
 export function previewView(state, partial) {
   const written = partial ? partsOf(partial) : [];
-  const finished = partial ? finishedParts(partial) : new Set();
+  const finished = partial ? finishedParts(partial, state) : new Set();
   const growing = Object.entries(state.texts).filter(([part]) => !finished.has(part));
   const isEmpty = written.length === 0 && growing.length === 0;
   return html`<section class="preview" part="preview" aria-label="What is written so far" tabindex="0">
@@ -137,11 +137,13 @@ function firstOf(text) {
 }
 
 /** The names of finished parts, as the text that grows is labelled with. */
-function finishedParts({ groups = [], studyTexts = [], topics = [] }) {
+function finishedParts({ groups = [], studyTexts = [], topics = [] }, state) {
+  // A topic's first lessons can be read while its last one is still being written.
+  const isWhole = (at) => state.topics.some((topic) => topic.index === at + 1 && topic.state === "done");
   return new Set([
     ...groups.filter((group) => group.items?.length).map((group) => `group:${group.id}`),
     ...studyTexts.map((text) => `text:${text.id}`),
-    ...topics.filter((topic) => topic.lessons?.length).map((topic) => `topic:${topic.id}`),
+    ...topics.filter((_, at) => isWhole(at)).map((topic) => `topic:${topic.id}`),
   ]);
 }
 
@@ -193,7 +195,8 @@ export function notesView(state, problem) {
 }
 
 function errorView(state) {
-  const problems = state.error.details?.problems ?? [];
+  const found = (state.error.details?.problems ?? []).filter((one) => (one.severity ?? "error") === "error");
+  const problems = found.length > 1 ? found : []; // a single one is in the sentence already
   const step = state.steps.find((one) => one.name === state.failedStep);
   return html`<div class="note bad" part="error" role="alert">
     <strong>${state.error.message}</strong>

@@ -22,8 +22,8 @@ USUAL_NOTICES = ("completed", "failed", "dead_letter")
 @dataclass(frozen=True)
 class OrganizationSettings:
     """The settings of one organization, defaults filled in. ``models`` maps a purpose (``PURPOSES``) to a model;
-    ``text_model`` is for all others, and none means that of the environment. ``require_review`` is false until courses
-    are published. ``daily_budget_usd`` is for a day in UTC; none means no limit."""
+    ``text_model`` is for all others, and none means that of the environment. With ``require_review`` a course
+    is in no catalog until somebody has approved it. ``daily_budget_usd`` is for a day in UTC; none means no limit."""
 
     text_model: str | None = None
     image_model: str | None = None
@@ -79,11 +79,6 @@ def _once(values: list[str]) -> None:
         raise ValidationError("Contains the same value twice.")
 
 
-def _no_review_yet(wanted: bool) -> None:
-    if wanted:
-        raise ValidationError("Review comes with publishing, which is not there yet. Until then use false.")
-
-
 def _model() -> Text:
     # As vendors and local servers name them: "gpt-5.2", "org/model:7b-q4", "ft:gpt-4.1:school::id".
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z")
@@ -111,7 +106,7 @@ class OrganizationSettingsSchema(StrictSchema):
     imageModel = _model()
     models = fields.Nested(ModelsSchema, allow_none=True)
     verifyKeys = Flag(allow_none=True)
-    requireReview = Flag(allow_none=True, validate=_no_review_yet)
+    requireReview = Flag(allow_none=True)
     language = Text(allow_none=True, validate=LANGUAGE_TAG)
     dailyBudgetUsd = Number(allow_none=True, validate=validate.Range(0, 1_000_000))
     notifyEmails = Few(

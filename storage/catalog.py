@@ -94,6 +94,33 @@ def list_course(tx: Transaction, listing: Listing, changed: Callable[[UUID], Non
     return version
 
 
+def listed_revision(tx: Transaction, organization_id: UUID, course_id: str) -> int:
+    """Which revision of a course its catalog shows; 0 when it is in none."""
+    row = tx.run(
+        "SELECT revision FROM course_metadata WHERE organization_id = :org AND course_id = :id",
+        {"org": organization_id, "id": course_id},
+    ).one_or_none()
+    return row.revision if row else 0
+
+
+def unlist_course(
+    tx: Transaction, organization_id: UUID, course_id: str, changed: Callable[[UUID], None] = lambda _catalog_id: None
+) -> bool:
+    """Take a course out of every catalog it is in. Its document must be locked. ``changed`` as for ``list_course``.
+    False when it was in none."""
+    listed = tx.run(
+        "DELETE FROM course_metadata WHERE organization_id = :org AND course_id = :id RETURNING visibility",
+        {"org": organization_id, "id": course_id},
+    ).one_or_none()
+    if listed is None:
+        return False
+    # In the same order as when it is listed.
+    for catalog_id in (PUBLIC, organization_id) if listed.visibility == "public" else (organization_id,):
+        _bump(tx, catalog_id, organization_id, course_id, "deleted", None)
+        changed(catalog_id)
+    return True
+
+
 def _upsert(tx: Transaction, listing: Listing, entry: CatalogEntry) -> None:
     course = listing.course
     tx.run(

@@ -175,10 +175,13 @@ class Kept:
     unlisted: bool
 
 
-# What readers find in the catalog is behind what they get, and no job is at work that would list it. A course that was
-# never listed stays so when its making was cancelled, or when nobody knows any more how that ended.
+# What readers find in the catalog is behind what they get, no job is at work that would list it, and it does not wait
+# for a review. A course that was never listed stays so when its making was cancelled, or when nobody knows any more how
+# that ended.
 _UNLISTED = f"""NOT EXISTS (SELECT 1 FROM jobs WHERE organization_id = d.organization_id
     AND course_id = d.document_id AND job_type <> 'media' AND {IS_ACTIVE})
+  AND NOT EXISTS (SELECT 1 FROM course_reviews w WHERE w.organization_id = d.organization_id
+    AND w.course_id = d.document_id AND w.approved_at IS NULL)
   AND CASE (SELECT m.revision < d.revision FROM course_metadata m
     WHERE m.organization_id = d.organization_id AND m.course_id = d.document_id)
     WHEN true THEN true WHEN false THEN false

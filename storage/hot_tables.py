@@ -19,7 +19,8 @@ from alembic import op
 HOT = frozenset(
     {
         *("jobs", "job_payloads", "job_leases", "job_steps", "job_events", "idempotency_keys"),
-        *("documents", "document_revisions", "course_metadata", "catalogs", "catalog_updates"),
+        *("documents", "document_revisions", "course_metadata", "course_reviews", "catalogs"),
+        "catalog_updates",
         *("media_assets", "model_calls", "exam_questions", "webhook_deliveries", "mails"),
     }
 )

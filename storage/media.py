@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,19 @@ def keep(tx: Transaction, asset: Asset) -> None:
         WHERE media_assets.missing_since IS NOT NULL OR array_position(:closed_to_open, EXCLUDED.visibility)
           > array_position(:closed_to_open, media_assets.visibility)""",
         {"id": new_id(), "closed_to_open": ["private", "org", "public"], **asset.__dict__},
+    )
+
+
+def open_to_all(tx: Transaction, organization_id: UUID, names: Collection[str]) -> None:
+    """Let everybody see these assets of an organization, which a public course shows. ``names`` are the hashes of their
+    bytes. Locks those that were closed, in one order."""
+    tx.run(
+        """WITH closed AS (
+          SELECT id FROM media_assets WHERE organization_id = :org AND sha256 = ANY(:names) AND visibility <> 'public'
+          ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE media_assets a SET visibility = 'public' FROM closed WHERE a.id = closed.id""",
+        {"org": organization_id, "names": list(names)},
     )
 
 

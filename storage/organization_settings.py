@@ -25,6 +25,11 @@ def read(db: Database, organization_id: UUID) -> OrganizationSettings:
     return from_chosen(kept(db, organization_id).chosen)
 
 
+def read_in(tx: Transaction, organization_id: UUID) -> OrganizationSettings:
+    """The same, within a transaction."""
+    return from_chosen(kept_in(tx, organization_id).chosen)
+
+
 def kept(db: Database, organization_id: UUID) -> Kept:
     """What an organization chose itself."""
     with db.statement() as tx:

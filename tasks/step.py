@@ -181,7 +181,7 @@ def _end(work: Work, step: Step, following: Step | None, outcome: Outcome, secon
 
 def _ending(work: Work, step: Step, following: Step | None, outcome: Outcome, seconds: float, goes_on: bool) -> Ending:
     pipeline = work.pipeline
-    message = outcome.message or step.done
+    message = outcome.words() or step.done
     told = work.rising(outcome.events)
     progress = work.reach(1)
     completed = {**_place(pipeline, step, message, progress), "duration": round(seconds, 3)}

@@ -48,16 +48,21 @@ class Outcome:
 
     ``writes`` runs in the transaction that ends the step, once the job's row is locked and the fence has held; what it
     returns is added to the result. ``locks`` runs before that, for locks that come earlier in the order all use
-    (document, parent job, job, catalog)."""
+    (document, parent job, job, catalog). ``message`` is what people read of it, or makes that from the whole result;
+    none means what the step always says."""
 
     result: dict[str, Any]
     events: Sequence[Event] = ()
-    message: str | None = None
+    message: str | Callable[[dict[str, Any]], str | None] | None = None
     writes: Callable[[Transaction], dict[str, Any]] | None = None
     locks: Callable[[Transaction], None] | None = None
     after_commit: Callable[[], None] | None = None
     result_path: str | None = None
     media_pending: int = 0
+
+    def words(self) -> str | None:
+        """The message, once ``writes`` has run."""
+        return self.message(self.result) if callable(self.message) else self.message
 
 
 @dataclass
@@ -135,16 +140,29 @@ class Work:
         message: str,
         event: Event | None = None,
         topic: Topic | None = None,
+        in_place_of: Sequence[str] = (),
     ) -> None:
         """Keep a finished part as a checkpoint of its own, together with the event that says so (``step_progress``
-        when none is given)."""
+        when none is given). The parts that it takes the place of are forgotten."""
         self.held.move()
         kept = (self.step, part, result, seconds)
         told = self.rising([event] if event else [])
         progress = self.reach(fraction)
         told = told or [Event("step_progress", self._place(message, progress))]
-        if not steps.tell(self.deps.db, self.lease, told, progress=progress, message=message, topic=topic, keep=kept):
+        is_ours = steps.tell(
+            self.deps.db,
+            self.lease,
+            told,
+            progress=progress,
+            message=message,
+            topic=topic,
+            keep=kept,
+            in_place_of=in_place_of,
+        )
+        if not is_ours:
             raise Stopped
+        for forgotten in in_place_of:
+            self.checkpoints.pop((self.step, forgotten), None)
         self.checkpoints[self.step, part] = result
         self.deps.bus.wake(self.job_id)
 

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from schema.errors import NotFound, Unauthenticated
 from schema.job import COURSE_ID
-from storage import documents, media, organizations
+from storage import documents, media, organizations, reviews
 from tasks.publish import as_bytes
 from web.caching import tagged
 from web.describe import describe
@@ -28,11 +28,14 @@ def _course_file(organization_id: UUID, course_id: str, *, only_public: bool) ->
     current = None
     if COURSE_ID.match(course_id):
         current = documents.current(deps().db, organization_id, "course", course_id)
-    if current is None or (only_public and current.content["visibility"] != "public"):
+    # Asked in this order: a revision that waits is there only together with the row that says so.
+    is_public = current is not None and current.content["visibility"] == "public"
+    is_public = is_public and not reviews.waits(deps().db, organization_id, course_id)
+    if current is None or (only_public and not is_public):
         raise NotFound("There is no such course.")
     response = Response(as_bytes(current.content), content_type="application/json; charset=utf-8")
     cache = "private, no-cache"
-    if current.content["visibility"] == "public":
+    if is_public:
         asked_for_this = request.args.get("v") == current.content["contentVersion"]
         cache = "public, max-age=3600" if asked_for_this else "no-cache"
     return tagged(response, f"{organization_id}-r{current.revision}", cache)

@@ -278,9 +278,10 @@ def _report(console: Console, client: Client, order: Ordered) -> None:
     events = client.call("GET", f"/api/jobs/{order.job_id}/events?after=0")["events"]
     if [event["seq"] for event in events] != list(range(1, len(events) + 1)):
         raise DemoFailed(f"{order.name}: its events have a gap.")
+    listed = "waiting for review" if read["review"]["status"] == "waiting" else f"catalog version {mine[-1]['version']}"
     console.print(
         f"{order.name}: job {order.job_id}\n"
         f"    {course['title']!r} in {order.seconds:.1f} s: {len(course['items'])} items, "
         f"{len(course['studyTexts'])} study texts, {pictures} pictures, revision {read['revision']}\n"
-        f"    object courses/{client.organization_id}/{job['resultPath']}, catalog version {mine[-1]['version']}"
+        f"    object courses/{client.organization_id}/{job['resultPath']}, {listed}"
     )

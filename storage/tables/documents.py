@@ -91,6 +91,25 @@ course_metadata = Table(
     Index("ix_course_metadata_public", "updated_at", postgresql_where=text("visibility = 'public'")),
 )
 
+#: That a course's current revision waits for a review, or was approved in one. A course without a row needed none.
+course_reviews = Table(
+    "course_reviews",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("course_id", Text, primary_key=True),
+    # What the job saved, later what was approved. Pictures that came since made further revisions.
+    Column("revision", Integer, nullable=False),
+    Column("job_id", Uuid),
+    moment("waiting_since", required=True),
+    # The user, if one was named; an agent may approve without.
+    Column("approved_by", Text),
+    # Null while it waits.
+    moment("approved_at"),
+    Index(
+        "ix_course_reviews_waiting", "organization_id", "waiting_since", postgresql_where=text("approved_at IS NULL")
+    ),
+)
+
 catalogs = Table(
     "catalogs",
     metadata,

@@ -25,7 +25,7 @@ from storage.catalog import Listing
 from storage.objects import ObjectStore
 from tasks import publish
 from tasks.deps import Deps
-from tasks.listing import list_course
+from tasks.listing import list_or_wait
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,8 @@ def _document_written_again(deps: Deps, kept: documents.Kept) -> bool:
 
 
 def _listed(deps: Deps, kept: documents.Kept) -> bool:
-    """Do what the step ``catalog`` would have done. False when there is nothing to do by now."""
+    """Do what the step ``catalog`` would have done: list it, or have it wait for review. False when there is nothing to
+    do by now."""
     organization = organizations.read(deps.db, kept.organization_id)
     with deps.db.transaction() as tx:
         documents.lock(tx, kept.organization_id, "course", kept.document_id)
@@ -94,7 +95,7 @@ def _listed(deps: Deps, kept: documents.Kept) -> bool:
         if organization is None or current is None or not documents.is_unlisted(tx, current):
             return False
         course = cast(Course, current.content)
-        list_course(deps.bus, tx, Listing(organization.id, organization.slug, current.revision, course))
+        list_or_wait(deps.bus, tx, Listing(organization.id, organization.slug, current.revision, course))
     return True
 
 

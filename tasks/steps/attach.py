@@ -18,13 +18,14 @@ from storage.catalog import Listing
 from storage.db import Transaction
 from storage.documents import Author, Revision
 from tasks.ending import settled
-from tasks.listing import list_course
+from tasks.listing import list_or_wait
 from tasks.publish import publish_soon
 from tasks.work import Outcome, Work
 
 
 def run(work: Work) -> Outcome:
-    """Attach the picture. The checkpoint is ``{"revision": n, "catalogVersion": m}``."""
+    """Attach the picture. The checkpoint is ``{"revision": n, "catalogVersion": m}``; no version while the course waits
+    for its review, or when the picture was there already."""
     org, course_id, parent = work.organization_id, work.course_id, work.claimed.parent_job_id
     organization = organizations.read(work.deps.db, org)
     if organization is None:
@@ -57,7 +58,8 @@ def run(work: Work) -> Outcome:
         author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
         revision = documents.save(tx, org, "course", course_id, course, author, "attached")
         tell_parent(tx, path, revision)
-        version = list_course(work.deps.bus, tx, Listing(org, organization.slug, revision, course))
+        listing = Listing(org, organization.slug, revision, course)
+        version = list_or_wait(work.deps.bus, tx, listing, base=current.revision)
         made = documents.current_in(tx, org, "course", course_id)
         if made is not None:
             saved.append(made)

@@ -26,7 +26,9 @@ def run(work: Work) -> Outcome:
             jobs.insert(tx, row, Event("job_created", {"estimatedDuration": expected}))
         return {"mediaJobIds": [str(row.job_id) for row in rows]}
 
-    message = f"The course is ready{_on_pictures(work, len(rows))}"
+    # A checkpoint of an older release does not say.
+    waits = work.checkpoint("catalog").get("awaitsReview", False)
+    message = f"The course {'waits for review' if waits else 'is ready'}{_on_pictures(work, len(rows))}"
     return Outcome({"mediaJobIds": []}, message=message, writes=order if rows else None, media_pending=len(rows))
 
 

@@ -2,6 +2,8 @@
 
 In this order a kill at any moment leaves either nothing, or a revision that the next run finds again by its job and
 step; never ``done`` without ``course.json``, and never a file from a worker that has lost its lease.
+
+With the revision it is decided whether it has to be reviewed, because from then on it is what readers get.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from schema.clock import iso, utc_now
 from schema.errors import Permanent
 from storage import documents, steps
 from storage.documents import Author, Revision
+from tasks.listing import await_review_if_required
 from tasks.publish import course_key, publish_document
 from tasks.work import Outcome, Stopped, Work
 
@@ -39,7 +42,8 @@ def _revision(work: Work) -> Revision:
         made = documents.revision_of_step(tx, org, "course", course_id, work.job_id, work.step)
         if made is None:
             author = Author("workflow", work.claimed.created_by, work.job_id, work.step)
-            documents.save(tx, org, "course", course_id, _content(work, at + 1), author, "generated")
+            saved = documents.save(tx, org, "course", course_id, _content(work, at + 1), author, "generated")
+            await_review_if_required(work.deps.bus, tx, org, course_id, saved)
         # Pictures or people may have gone on from it; what readers get is always the current one.
         current = documents.current_in(tx, org, "course", course_id)
     if current is None:

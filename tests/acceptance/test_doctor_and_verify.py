@@ -43,8 +43,13 @@ def catalog(system: System) -> dict[str, Any]:
     return listed
 
 
+def choose(system: System, **chosen: Any) -> None:
+    assert system.call("PUT", "/api/settings", {"settings": chosen}).status == 200
+
+
 def test_verify_goes_all_the_way_and_a_second_time_makes_no_second_course(system: System) -> None:
-    for _ in range(2):
+    for required in (False, True):
+        choose(system, requireReview=required)  # whoever verifies approves the course he made for that
         ended = command(system, "verify", system.url, "--json", AGENT_TOKEN=TOKEN)
         told = json.loads(ended.stdout)
         assert (ended.returncode, told["state"]) == (0, "ok"), told
@@ -52,6 +57,7 @@ def test_verify_goes_all_the_way_and_a_second_time_makes_no_second_course(system
         assert [check["name"] for check in told["checks"]][-3:] == ["content", "catalog", "changes"]
         mine = [entry for entry in catalog(system)["courses"] if entry["id"].startswith("coursewright-verify")]
         assert len(mine) == 1
+    choose(system)
     assert system.call("GET", "/api/courses/coursewright-verify").json()["revision"] == 2
 
 

@@ -124,3 +124,31 @@ def test_words_find_courses(opens: Opens, system: System) -> None:
     page.get_by_label("Search courses").fill("while searching")
     made(system, "Came while searching")
     expect(page.locator("#cards > li:visible")).to_have_count(1)
+
+
+def test_a_course_waits_for_its_review_and_approved_it_is_everywhere(
+    opens: Opens, system: System, pictures: Path
+) -> None:
+    def choose(required: bool) -> None:
+        answer = system.call("PUT", "/api/settings", {"settings": {"requireReview": required}})
+        assert answer.status == 200
+
+    windows = [opens("/catalog") for _ in range(2)]
+    expect(windows[0].page.locator("#cards")).to_have_attribute("data-current", "true")
+    choose(True)
+    try:
+        course_id = made(system, "Looked at before it is shown")
+    finally:
+        choose(False)
+    card = windows[0].page.locator(f'#cards > li[data-id="{course_id}"]')
+    page = windows[1].page
+    page.reload()
+    page.locator("#waiting").get_by_role("link", name="Looked at before it is shown").click()
+    expect(page.get_by_text("Waiting for review.")).to_be_visible()
+    assert card.count() == 0
+    page.screenshot(path=pictures / "course-review.png")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator(".toast")).to_contain_text("Approved. The course is in the catalog.")
+    expect(page.locator("#review")).to_have_count(0)
+    expect(card).to_be_visible()
+    expect(windows[0].page.locator(".toast")).to_contain_text("New course available: Looked at before it is shown")

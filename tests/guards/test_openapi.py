@@ -194,6 +194,7 @@ class TestOperations:
             "/api/exams": True,
             "/api/exams/preview": True,
             "/api/exams/{exam_id}": True,
+            "/api/courses/{course_id}/approve": False,
             "/api/settings": True,
             "/api/webhooks": True,
             "/api/webhooks/{webhook_id}": True,

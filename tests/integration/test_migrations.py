@@ -32,6 +32,7 @@ from storage import (
     media,
     organization_settings,
     retention,
+    reviews,
     steps,
 )
 from storage.catalog import PUBLIC, Listing
@@ -232,6 +233,7 @@ def fill(deps: Deps) -> None:
         author = Author("workflow", None, first, "persist")
         revision = documents.save(tx, ORG, "course", drawn["id"], drawn, author, "generated")
         catalog.list_course(tx, Listing(ORG, "demo-school", revision, drawn))
+        reviews.wait(tx, ORG, drawn["id"], revision)
         exam_topics.keep(tx, ORG, "a hash", "a model", {"topics": [], "labels": {}})
         media.keep(tx, Asset(ORG, "ab" * 32, "png", "image/png", 1, 1, 1, "org", "a leaf", "pack", first, drawn["id"]))
     assert steps.claim(deps.db, second, 1, "skeleton", 0, "holder", [], "At work", 60) is not None

@@ -6,7 +6,7 @@ import re
 from typing import Any, get_args
 
 from flask import Blueprint, Response, jsonify, request
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from schema.catalog import ListedCourseSchema
 from schema.clock import iso
@@ -14,7 +14,7 @@ from schema.course import CourseSchema, Visibility
 from schema.errors import FieldError, Invalid, NotFound
 from schema.fields import StrictSchema, Text, Whole
 from schema.job import COURSE_ID
-from storage import courses, documents
+from storage import courses, documents, reviews
 from storage.documents import Revision
 from web.body import only_arguments, whole_argument
 from web.caching import tagged
@@ -25,10 +25,21 @@ from web.wiring import deps
 blueprint = needs(Blueprint("courses", __name__, url_prefix="/api/courses"), Need(read="viewer", write="author"))
 
 
+class ReviewSchema(StrictSchema):
+    """Of a course that needs no review, ``status`` alone."""
+
+    status = Text(required=True, validate=validate.OneOf(["none", "waiting", "approved"]))
+    waitingSince = fields.DateTime()
+    jobId = Text(allow_none=True)
+    approvedAt = fields.DateTime(allow_none=True)
+    approvedBy = Text(allow_none=True)
+
+
 class CourseAnswerSchema(StrictSchema):
     course = fields.Nested(CourseSchema, required=True)
     revision = Whole(required=True)
     updatedAt = fields.DateTime(required=True)
+    review = fields.Nested(ReviewSchema, required=True)
 
 
 class CourseSummarySchema(ListedCourseSchema):
@@ -93,5 +104,14 @@ def index() -> Response:
 @describe("Read a course.", {200: (CourseAnswerSchema, "Its current revision.")}, problems=(404,), tagged=True)
 def show(course_id: str) -> Response:
     found = current_course(course_id)
-    body = {"course": found.content, "revision": found.revision, "updatedAt": iso(found.created_at)}
-    return tagged(jsonify(body), f"{found.organization_id}-r{found.revision}", "private, no-cache")
+    review = review_of(found)
+    body = {"course": found.content, "revision": found.revision, "updatedAt": iso(found.created_at), "review": review}
+    # An approval changes the answer and not the revision.
+    stands = "" if review["status"] == "none" else f"-{review['status']}"
+    return tagged(jsonify(body), f"{found.organization_id}-r{found.revision}{stands}", "private, no-cache")
+
+
+def review_of(found: Revision) -> dict[str, Any]:
+    """How the review of a course stands that was just read."""
+    review = reviews.read(deps().db, found.organization_id, found.document_id)
+    return review.as_shown() if review else {"status": "none"}

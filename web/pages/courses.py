@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from schema.clock import iso
-from web.api.courses import current_course
+from web.api.courses import current_course, review_of
 from web.identity import Need, needs
 from web.pages import reading
 from web.pages.layout import page
@@ -22,6 +22,8 @@ def show(course_id: str) -> Response:
     return page(
         "course.html",
         course=course,
+        revision=found.revision,
+        waits=review_of(found)["status"] == "waiting",
         updated_at=iso(found.created_at),
         texts=sorted(course["studyTexts"], key=lambda text: text["order"]),
         groups=grouped(course),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from schema.job import RETRYABLE
-from storage import job_lists
+from storage import job_lists, reviews
 from web.api.jobs import job_id_of, read_job
 from web.identity import Need, needs, who
 from web.pages.layout import HEADERS, page
@@ -37,7 +37,13 @@ def show(job_id: str) -> Response:
     return page(
         "job.html",
         job=job,
+        waits=job["status"] == "done" and _waits(job["courseId"]),
         heading=job_lists.title(deps().db, who().organization_id, found),
         stream_url=stream_url(found),
         is_over=job["status"] == "done" or job["status"] in RETRYABLE,
     )
+
+
+def _waits(course_id: str | None) -> bool:
+    """Whether a job's course waits for a review, whichever job saved it last."""
+    return course_id is not None and reviews.waits(deps().db, who().organization_id, course_id)

@@ -57,6 +57,7 @@ def _frame(identity: Identity | None) -> dict[str, Any]:
     return {
         "organization": organization.name if organization else identity.organization_slug,
         "may_write": identity.role != "viewer",
+        "may_approve": identity.role == "admin",
         "running": job_lists.at_work(deps().db, identity.organization_id),
     }
 

@@ -34,13 +34,16 @@ demo: setup ## Start everything, have courses made over HTTP, check them, stop e
 up: setup ## Run everything on this machine until Ctrl-C
 	@exec $(VENV)/bin/coursewright up
 
-lint: setup ## ruff, mypy, import-linter
+style: setup
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+
+lint: style ## ruff, mypy, import-linter
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 
-test: lint ## Lint, and every tier of tests; starts whatever it needs
+# mypy and import-linter are among the guards: in a fresh clone mypy takes half a minute, and only one core.
+test: style ## Lint, and every tier of tests; starts whatever it needs
 	@command -v chromium chromium-browser google-chrome > /dev/null || \
 	  echo "Chromium not found, so the pages are not tried in a browser. On Debian: apt-get install chromium"
 	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadscope
@@ -58,4 +61,4 @@ bench: setup ## The engine beside a raw Celery chain and DBOS
 clean: ## Remove .venv and everything that was run here
 	@rm -rf $(VENV) .coursewright .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo up lint test browser chaos bench clean
+.PHONY: help setup demo up style lint test browser chaos bench clean

@@ -28,7 +28,8 @@ class StartFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Spec:
-    """How one child is started, known to be ready, and stopped. ``grace`` is in seconds."""
+    """How one child is started, known to be ready, and stopped. ``prepare`` is called before each start, and may take a
+    while. ``grace`` is in seconds."""
 
     name: str
     argv: list[str]
@@ -36,6 +37,7 @@ class Spec:
     env: dict[str, str] = field(default_factory=dict)
     user: int | None = None
     cwd: Path | None = None
+    prepare: Callable[[], None] | None = None
     ready: Callable[[], bool] = lambda: True
     ready_within: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
@@ -58,7 +60,10 @@ def _bind_to_parent(stop_signal: signal.Signals, parent: int) -> Callable[[], No
 
 
 def start(spec: Spec) -> subprocess.Popen[bytes]:
-    """Start the child in a process group of its own (Ctrl-C reaches only the parent, which stops it in order)."""
+    """Start the child in a process group of its own (Ctrl-C reaches only the parent, which stops it in order). Raises
+    ``StartFailed`` when it can't be prepared."""
+    if spec.prepare is not None:
+        spec.prepare()
     spec.log.parent.mkdir(parents=True, exist_ok=True)
     with spec.log.open("ab") as log:
         return subprocess.Popen(

@@ -79,9 +79,9 @@ def servers() -> Iterator[Servers]:
         # tests still loses nothing, because the machine lives on.
         hasty = replace(spec, argv=[*spec.argv, "-c", "fsync=off"])
         made = {
-            "DATABASE_URL": (hasty, url),
-            "REDIS_URL": embedded.valkey(home, keys),
             "S3_ENDPOINT_URL": embedded.s3(home, keys),
+            "REDIS_URL": embedded.valkey(home, keys),
+            "DATABASE_URL": (hasty, url),
         }
         running = [(spec, start(spec)) for spec, _ in made.values()]
         for spec, child in running:
@@ -269,14 +269,16 @@ def with_jobs(settings: Settings, **changes: float) -> Settings:
 
 
 def eventually(look: Callable[[], T], within: float = 30.0, what: str = "it") -> T:
-    """Wait until ``look`` gives something true, and return that. Fails after ``within`` seconds."""
-    until = time.monotonic() + within
+    """Wait until ``look`` gives something true, and return that. Fails after ``within`` seconds. The longer it takes,
+    the more seldom it looks: most looks ask the very system that is waited for, and take its time."""
+    began = time.monotonic()
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < until, f"{what} did not come true within {within} s; the last look gave {found!r}"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < within, f"{what} did not come true within {within} s; the last look gave {found!r}"
+        time.sleep(min(0.1, 0.01 + waited / 20))
 
 
 @pytest.fixture(autouse=True)

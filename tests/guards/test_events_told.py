@@ -15,6 +15,7 @@ from schema.events import EVENT_TYPES, UNNUMBERED_TYPES
 from tasks.pipeline import PIPELINES, Pipeline
 from tasks.step import _place, _started
 from tasks.steps import fill
+from tests.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ def tellings() -> Iterator[tuple[str, ast.Call]]:
     """Every place that makes an event, with its file."""
     for floor in ("schema", "storage", "tasks", "web"):
         for path in sorted((ROOT / floor).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
                     yield path.relative_to(ROOT).as_posix(), node
 
@@ -52,7 +53,7 @@ def sent_without_a_number() -> set[str]:
     found = set()
     for floor in ("storage", "tasks", "web"):
         for path in sorted((ROOT / floor).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Dict):
                     written = dict(zip((getattr(key, "value", None) for key in node.keys), node.values, strict=True))
                     if "jobId" in written and isinstance(type_ := written.get("type"), ast.Constant):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
 CONTRACTS = {contract["name"]: contract for contract in tomllib.loads(PYPROJECT)["tool"]["importlinter"]["contracts"]}
@@ -53,7 +55,7 @@ def sources(*floors: str) -> Iterator[tuple[str, ast.Module]]:
     for floor in floors:
         place = ROOT / floor
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]:
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+            yield path.relative_to(ROOT).as_posix(), parsed(path)
 
 
 def imported(tree: ast.Module) -> set[str]:

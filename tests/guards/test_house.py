@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import parsed
 from web.system_processes import app_processes
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
     """The files of the floors, parsed."""
     for floor in FLOORS:
         for path in sorted((ROOT / floor).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+            yield path.relative_to(ROOT).as_posix(), parsed(path)
 
 
 def names_used(tree: ast.Module) -> set[str]:

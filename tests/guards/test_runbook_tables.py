@@ -11,6 +11,7 @@ from typing import get_args
 from storage import orphans
 from storage.corrections import KINDS
 from tasks.reconcile import lost
+from tests.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -31,7 +32,7 @@ def rows_of(section: str, columns: int) -> Iterator[tuple[list[str], list[str]]]
 def nodes(*folders: str) -> Iterator[ast.AST]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield from ast.walk(ast.parse(path.read_text("utf-8")))
+            yield from ast.walk(parsed(path))
 
 
 def texts_in(node: ast.AST) -> set[str]:

@@ -68,6 +68,8 @@ class TestProcfile:
         if words[0] == "python":
             assert words[1] == "-m"
             words = words[2:]
+        if words[0] == "celery":
+            words = ["tasks.launch", *words[1:]]
         assert specs()[name].argv[2:] == words
 
     @pytest.mark.parametrize("name", NAMES)

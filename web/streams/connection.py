@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from schema.clock import utc_now
 from web import sse, traffic
 from web.streams.feeds import Feed
 from web.streams.hub import Channel, Hub, Reason
@@ -59,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._first = head + sse.retry(RETRY_MILLISECONDS) + (sse.seen(start.position) if start.told else b"")
         self._pace = pace
         self._closed = closed
-        self._began_at, self._began = time.time(), time.monotonic()
+        self._began_at, self._began = utc_now().timestamp(), time.monotonic()
         traffic.stream_began(start.feed.kind, self._began_at, resumed=start.resumed)
         self._paused = False
         self._reason: Reason | None = None

@@ -32,8 +32,10 @@ class Band:
 
     @property
     def largest(self) -> int:
-        """The largest number that can stand in a sum of this band."""
-        edges = [self.made(left, right).largest for left in (self.left[0], self.left[-1]) for right in self.right]
+        """The largest number that can stand in a sum of this band: none goes further than those of the outermost
+        numbers do."""
+        outermost = (min(self.right), max(self.right))
+        edges = [self.made(left, right).largest for left in (self.left[0], self.left[-1]) for right in outermost]
         return min(self.top, max(edges))
 
     def made(self, left: int, right: int) -> Sum:
@@ -89,8 +91,7 @@ def drawn(
     missing = wanted
     while missing and waiting:
         for kind in list(waiting)[:missing]:
-            cluster = _cluster(waiting[kind], min(LARGEST_CLUSTER, missing))
-            waiting[kind] = [one for one in waiting[kind] if one not in cluster]
+            cluster, waiting[kind] = _cluster(waiting[kind], min(LARGEST_CLUSTER, missing))
             if not waiting[kind]:
                 del waiting[kind]
             clusters.append(cluster)
@@ -100,12 +101,15 @@ def drawn(
     return sorted(clusters, key=lambda cluster: sum(one.largest for one in cluster) / len(cluster))
 
 
-def _cluster(sums: Sequence[Sum], size: int) -> list[Sum]:
+def _cluster(sums: list[Sum], size: int) -> tuple[list[Sum], list[Sum]]:
+    """The next cluster from the front, and what is left."""
     cluster: list[Sum] = []
-    for one in sums:
-        if len(cluster) < size and one.mirrored not in cluster:
-            cluster.append(one)
-    return cluster
+    passed: list[Sum] = []
+    for at, one in enumerate(sums):
+        if len(cluster) == size:
+            return cluster, passed + sums[at:]
+        (passed if one.mirrored in cluster else cluster).append(one)
+    return cluster, passed
 
 
 def _candidates(band: Band, tries: int, draw: random.Random) -> Iterator[tuple[object, Sum]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 Op = Literal["+", "-", "*", "/"]
 OPERATIONS: tuple[Op, ...] = ("+", "-", "*", "/")
@@ -15,9 +14,8 @@ def figure(number: int) -> str:
     return f"−{-number}" if number < 0 else str(number)
 
 
-@dataclass(frozen=True)
-class Sum:
-    """``a op b``. A division is made so that nothing is left over."""
+class Sum(NamedTuple):
+    """``a op b``. A division is made so that nothing is left over. A tuple, because a course looks at thousands."""
 
     a: int
     op: Op

@@ -91,6 +91,7 @@ class Bench:
         self.valkey, self.redis_url = embedded.valkey(home, keys)
         self.environment = {
             "DATABASE_URL": self.database_url,
+            **embedded.role_urls(self.database_url, keys),
             "REDIS_URL": self.redis_url,
             "S3_ENDPOINT_URL": "http://127.0.0.1:1",
             "S3_ACCESS_KEY": "unused",

@@ -57,6 +57,7 @@ class Bench:
         self.port = free_port()
         self.environment = {
             "DATABASE_URL": database_url,
+            **embedded.role_urls(database_url, keys),
             "REDIS_URL": redis_url,
             "S3_ENDPOINT_URL": "http://127.0.0.1:1",
             "S3_ACCESS_KEY": "unused",
@@ -66,6 +67,8 @@ class Bench:
             "COURSEWRIGHT_HOME": str(home),
             "PORT": str(self.port),
             "LOG_LEVEL": "ERROR",
+            "RATE_LIMIT_PER_MINUTE": "1000000",
+            "STREAMS_PER_IDENTITY": "100000",
         }
 
     def prepare(self, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
 
 import structlog
 
@@ -15,7 +16,9 @@ _PAUSE_SECONDS = 1.0
 
 def keep_running(name: str, loop: Callable[[], None]) -> threading.Thread:
     """Run ``loop`` on a daemon thread until it returns. A fault in it is logged, and it begins again a second later:
-    a process whose watcher is gone would look healthy while all its jobs go stale."""
+    a process whose watcher is gone would look healthy while all its jobs go stale.
+
+    It serves everybody, so it is in no organization (``storage.wall``), whoever begins it."""
 
     def run() -> None:
         while True:
@@ -27,6 +30,6 @@ def keep_running(name: str, loop: Callable[[], None]) -> threading.Thread:
             else:
                 return
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread = threading.Thread(target=Context().run, args=(run,), name=name, daemon=True)
     thread.start()
     return thread

@@ -35,27 +35,34 @@ def of_steps(
     ones; where that is too little too, by the newest jobs of everybody. None when there are fewer than five of those.
     """
     values = {"org": organization_id, "type": job_type, "steps": list(steps)}
-    own = _living(db, "organizations.id = :org", {**values, "each": _RECENT})
-    return own or _kept(db, organization_id, job_type, steps) or _living(db, "true", {**values, "each": 100})
+    own = _found(db, _OWN_STEPS, values)
+    everybodys = "SELECT step, seconds, n, ahead FROM everybodys_step_times(:type, :steps)"
+    return own or _kept(db, organization_id, job_type, steps) or _found(db, everybodys, values)
 
 
-def _living(db: Database, whose: str, values: Mapping[str, Any]) -> Mapping[str, StepHistory] | None:
+def _times_of(job_type: str, steps: str, whose: str, each: int) -> str:
+    return f"""WITH newest AS (
+      SELECT newest.id, job_type, status FROM organizations CROSS JOIN LATERAL (
+        SELECT id, job_type, status FROM jobs WHERE organization_id = organizations.id
+        ORDER BY created_at DESC, id DESC LIMIT {each}) newest WHERE {whose} LIMIT {_RECENT}
+    ), past AS (SELECT id FROM newest WHERE job_type = {job_type} AND status = 'done' LIMIT {_COUNTED}
+    ), taken AS (
+      SELECT s.step, s.seconds, sum(s.seconds) OVER (
+        PARTITION BY s.job_id ORDER BY array_position({steps}, s.step) DESC) AS ahead
+      FROM past JOIN job_steps s ON s.job_id = past.id AND s.part = '' AND s.step = ANY({steps})
+    )
+    SELECT step, sum(seconds) AS seconds, count(*) AS n,
+      percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY ahead) AS ahead FROM taken GROUP BY step"""
+
+
+_OWN_STEPS = _times_of(":type", "CAST(:steps AS text[])", "organizations.id = :org", _RECENT)
+#: What the function ``everybodys_step_times`` asks, because nobody who is walled in could.
+EVERYBODYS_TIMES = _times_of("wanted_type", "wanted_steps", "true", 100)
+
+
+def _found(db: Database, statement: str, values: Mapping[str, Any]) -> Mapping[str, StepHistory] | None:
     with db.statement() as tx:
-        rows = tx.run(
-            f"""WITH newest AS (
-              SELECT newest.id, job_type, status FROM organizations CROSS JOIN LATERAL (
-                SELECT id, job_type, status FROM jobs WHERE organization_id = organizations.id
-                ORDER BY created_at DESC, id DESC LIMIT :each) newest WHERE {whose} LIMIT :recent
-            ), past AS (SELECT id FROM newest WHERE job_type = :type AND status = 'done' LIMIT :counted
-            ), taken AS (
-              SELECT s.step, s.seconds, sum(s.seconds) OVER (
-                PARTITION BY s.job_id ORDER BY array_position(CAST(:steps AS text[]), s.step) DESC) AS ahead
-              FROM past JOIN job_steps s ON s.job_id = past.id AND s.part = '' AND s.step = ANY(:steps)
-            )
-            SELECT step, sum(seconds) AS seconds, count(*) AS n,
-              percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY ahead) AS ahead FROM taken GROUP BY step""",
-            {**values, "recent": _RECENT, "counted": _COUNTED},
-        ).all()
+        rows = tx.run(statement, values).all()
     found = {row.step: StepHistory(row.seconds, Expected(*row.ahead)) for row in rows if row.n >= _FEWEST}
     return found if len(found) == len(values["steps"]) else None
 

@@ -35,10 +35,22 @@ def read(db: Database, organization_id: UUID) -> Organization | None:
     return Organization(row.id, row.slug, row.name) if row else None
 
 
-def by_slug(db: Database, slug: str) -> Organization | None:
+def public_id(db: Database, slug: str) -> UUID | None:
+    """The id of the organization of this short name, if it has a public course. Of others nobody is told that they are
+    there."""
     with db.statement() as tx:
-        row = tx.run("SELECT id, slug, name FROM organizations WHERE slug = :slug", {"slug": slug}).one_or_none()
-    return Organization(row.id, row.slug, row.name) if row else None
+        found: UUID | None = tx.run(
+            "SELECT id FROM public_organizations(CAST(:slug AS text))", {"slug": slug}
+        ).scalar_one_or_none()
+    return found
+
+
+def id_of(db: Database, slug: str) -> UUID | None:
+    """The id of the organization of this short name. For finding out where somebody wants to go, before it is known
+    whether they may."""
+    with db.statement() as tx:
+        found: UUID | None = tx.run("SELECT organization_of_slug(:slug)", {"slug": slug}).scalar()
+    return found
 
 
 def everyone(db: Database) -> list[Organization]:

@@ -14,10 +14,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from schema.errors import Unavailable
 from storage.hot_tables import LOCK_TIMEOUT
+from storage.role_making import refused
 from storage.tables import metadata
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,8 @@ _LOCK = 7_235_801_114
 _OTHERS_SECONDS = 300.0
 #: Postgres's codes for a lock that was not had in time, and for two that waited for each other.
 _NO_LOCK = {"55P03", "40P01"}
+#: And for what the role may not do.
+_NOT_ALLOWED = "42501"
 
 
 def _config(connection: Connection) -> Config:
@@ -42,7 +45,8 @@ def upgrade(engine: Engine, to: str = "head", *, tries: int = 5, pause_seconds: 
     """Run the migrations that are missing, one deployment at a time.
 
     A migration waits at most a second for a lock on a table in use; then it lets those behind it pass, pauses, and
-    tries again. Raises ``Unavailable``: ``upgrade_blocked`` when it got no lock, ``database_away``."""
+    tries again. Raises ``Unavailable``: ``upgrade_blocked`` when it got no lock, ``upgrade_refused`` when its role may
+    not do what a migration does, ``database_away``."""
     try:
         with engine.execution_options(isolation_level="READ COMMITTED").connect() as connection, _alone(connection):
             _set(connection, f"lock_timeout = '{LOCK_TIMEOUT}'")
@@ -54,6 +58,10 @@ def upgrade(engine: Engine, to: str = "head", *, tries: int = 5, pause_seconds: 
             raise _blocked(connection, tries)
     except OperationalError as error:
         raise Unavailable(f"The database can't be reached: {_reason(error)}", code="database_away") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) != _NOT_ALLOWED:
+            raise
+        raise refused(str(engine.url.username), str(error.orig)) from error
 
 
 def _migrated(connection: Connection, to: str) -> bool:
@@ -70,7 +78,7 @@ def _migrated(connection: Connection, to: str) -> bool:
     return True
 
 
-def _reason(error: OperationalError) -> str:
+def _reason(error: DBAPIError) -> str:
     """The driver's first line. It names host, port and user, never the password."""
     return str(error.orig).strip().partition("\n")[0]
 

@@ -218,17 +218,24 @@ def expected_seconds(db: Database, organization_id: UUID | None, job_type: str) 
     """How long a job of this type takes, judged by the newest jobs of the organization, or by those of everybody when
     it has fewer than five that were done (or is none); none when there are fewer than five of those too. Tombstones
     count as well. At most some thousand rows are looked at, whatever there is."""
-    own = _percentiles(db, "organizations.id = :org", {"org": organization_id, "type": job_type}, _RECENT)
-    return own or _percentiles(db, "true", {"type": job_type}, 100)
+    values = {"org": organization_id, "type": job_type, "recent": _RECENT}
+    own = _percentiles(db, _OWN_TIMES, values)
+    return own or _percentiles(db, "SELECT n, found FROM everybodys_job_times(:type)", {"type": job_type})
 
 
-def _percentiles(db: Database, whose: str, values: dict[str, Any], each: int) -> Expected | None:
+def _times_of(job_type: str, whose: str, each: int | str, recent: int | str) -> str:
+    return f"""SELECT count(seconds) AS n, percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) AS found
+    FROM (SELECT CASE WHEN status = 'done' AND job_type = {job_type} THEN {WORKED} END AS seconds
+      FROM organizations CROSS JOIN LATERAL (SELECT * FROM jobs WHERE organization_id = organizations.id
+        ORDER BY created_at DESC, id DESC LIMIT {each}) newest WHERE {whose} LIMIT {recent}) recent"""
+
+
+_OWN_TIMES = _times_of(":type", "organizations.id = :org", ":recent", ":recent")
+#: What the function ``everybodys_job_times`` asks, because nobody who is walled in could.
+EVERYBODYS_TIMES = _times_of("wanted_type", "true", 100, _RECENT)
+
+
+def _percentiles(db: Database, statement: str, values: dict[str, Any]) -> Expected | None:
     with db.statement() as tx:
-        row = tx.run(
-            f"""SELECT count(seconds) AS n, percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) AS found
-            FROM (SELECT CASE WHEN status = 'done' AND job_type = :type THEN {WORKED} END AS seconds
-              FROM organizations CROSS JOIN LATERAL (SELECT * FROM jobs WHERE organization_id = organizations.id
-                ORDER BY created_at DESC, id DESC LIMIT :each) newest WHERE {whose} LIMIT :recent) recent""",
-            {**values, "each": each, "recent": _RECENT},
-        ).one()
+        row = tx.run(statement, values).one()
     return Expected(*(round(seconds, 3) for seconds in row.found)) if row.n >= _FEWEST else None

@@ -145,5 +145,11 @@ def _purge(deps: Deps) -> None:
     def go_on() -> bool:
         return time.monotonic() < until and not deps.watcher.stopping()
 
-    purged = retention.purge(deps.db, jobs_hours=keep.job_hours, events_hours=keep.event_hours, go_on=go_on)
+    purged = retention.purge(
+        deps.db,
+        jobs_hours=keep.job_hours,
+        events_hours=keep.event_hours,
+        audit_hours=keep.audit_hours,
+        go_on=go_on,
+    )
     log.info("expired", **purged)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import structlog
 from kombu.exceptions import OperationalError
 
@@ -31,18 +34,22 @@ def limits_of(jobs: JobSettings) -> Limits:
 
 
 def dispatch(deps: Deps) -> int:
-    """Send what is due, up to the window of each queue. Returns how many messages went out.
+    """Send what is due, up to the window of each queue, or have somebody send it who can see it. Returns how many
+    messages went out from here.
 
     Never raises: a message that can't be sent now is sent again by a later sweep, because its row still says "due"."""
     jobs = deps.settings.jobs
     sent = 0
     try:
+        if deps.ask_dispatch is not None:
+            _reach_broker(deps.ask_dispatch)
+            return 0
         if not anything_waits(deps.db, QUEUES, jobs.resend_after_seconds):
             return 0
         sendings = take_for_sending(deps.db, limits_of(jobs))
         known = [sending for sending in sendings if _is_known(sending)]
         for sending in known:
-            _send(deps, sending)
+            _reach_broker(partial(deps.send, sending))
             sent += 1
         if again := sum(sending.again for sending in known):
             corrections.count(deps.db, "sent_again", again)
@@ -61,9 +68,9 @@ def _is_known(sending: Sending) -> bool:
     return False
 
 
-def _send(deps: Deps, sending: Sending) -> None:
+def _reach_broker(send: Callable[[], None]) -> None:
     try:
         with reaching_redis():
-            deps.send(sending)
+            send()
     except (OperationalError, OSError) as error:
         raise Unavailable("The broker can't be reached just now.", code="broker_away") from error

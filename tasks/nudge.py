@@ -16,6 +16,8 @@ from tasks.dispatch import dispatch
 
 #: Between two looks, so that a hundred jobs ending together cost a few looks instead of a hundred.
 PAUSE_SECONDS = 0.02
+#: The same where somebody else is asked to look, who is asked by many.
+ASKING_PAUSE_SECONDS = 0.1
 
 
 class _Nudge:
@@ -32,7 +34,7 @@ class _Nudge:
             self._wanted.wait()
             self._wanted.clear()
             dispatch(self.deps)
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS if self.deps.ask_dispatch is None else ASKING_PAUSE_SECONDS)
 
 
 _nudges: dict[int, _Nudge] = {}

@@ -21,7 +21,7 @@ import structlog
 from schema.clock import utc_now
 from schema.errors import CoursewrightError, Permanent, Unavailable
 from schema.events import Event
-from storage import leases, steps
+from storage import leases, steps, wall
 from storage.leases import Lease
 from storage.steps import CHECKPOINT_FORMAT, Claimed, Ending
 from tasks import nudge
@@ -106,7 +106,9 @@ def deliver(
         return Delivery("stopped:unknown_checkpoint_format")
     deps.bus.wake(job_id)
     turn = deps.settings.jobs.turn_seconds if turn_seconds is None else turn_seconds
-    return _take_turn(deps, pipeline.weighed(claimed.step_shares), step, claimed, time.monotonic() + turn)
+    # The message names a job, and only its row says whose it is. From here on nobody else's rows can be reached.
+    with wall.within(claimed.lease.organization_id):
+        return _take_turn(deps, pipeline.weighed(claimed.step_shares), step, claimed, time.monotonic() + turn)
 
 
 def _take_turn(deps: Deps, pipeline: Pipeline, first: Step, claimed: Claimed, until: float) -> Delivery:

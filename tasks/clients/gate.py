@@ -13,10 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from schema.errors import CoursewrightError
 from schema.settings import ModelSettings
+from storage import wall
 from storage.calls import Beginning
 from storage.db import Database
 from tasks.clients.keeper import PATIENCE_SECONDS, RENEW_SECONDS, Keeper, Passage, Wait
@@ -24,6 +25,9 @@ from tasks.clients.keeper import PATIENCE_SECONDS, RENEW_SECONDS, Keeper, Passag
 if TYPE_CHECKING:
     from storage.allowances import Allowances
     from tasks.watch import Held
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Those who wait for one moment begin a random part of this later, in seconds.
 SPREAD_SECONDS = 0.25
@@ -78,17 +82,21 @@ class Gate:
 
     async def _ask(self, held: Held | None, call: Beginning, tokens: int) -> Passage | Wait:
         # The lease is read in the thread: it is renewed from step to step, and the newest one counts.
-        asking = self._threads.submit(lambda: self._keeper.ask(held.lease if held else None, call, tokens))
+        asking = self._submit(lambda: self._keeper.ask(held.lease if held else None, call, tokens))
         try:
             return await asyncio.wrap_future(asking)
         except asyncio.CancelledError:
             # The thread goes on all the same, and what it is granted now would be kept from others for nothing.
-            asking.add_done_callback(self._undo)
+            asking.add_done_callback(wall.carried(self._undo))
             raise
 
     def _undo(self, asking: Future[Passage | Wait]) -> None:
         if not asking.cancelled() and asking.exception() is None and isinstance(answer := asking.result(), Passage):
-            self._threads.submit(self._keeper.undo, answer)
+            self._submit(self._keeper.undo, answer)
+
+    def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a thread do it, for the organization of the job that asks."""
+        return self._threads.submit(wall.carried(work), *args, **kwargs)
 
     @asynccontextmanager
     async def _noted(self, passage: Passage) -> AsyncIterator[None]:
@@ -99,7 +107,7 @@ class Gate:
             await self._note(passage, error)
             raise
         except BaseException:
-            self._threads.submit(self._keeper.let_go, passage)
+            self._submit(self._keeper.let_go, passage)
             raise
         else:
             await self._note(passage, None)
@@ -111,11 +119,11 @@ class Gate:
         """However long the call of a trial takes, nobody else tries meanwhile."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await asyncio.wrap_future(self._threads.submit(self._keeper.renew, passage))
+            await asyncio.wrap_future(self._submit(self._keeper.renew, passage))
 
     async def _note(self, passage: Passage, error: CoursewrightError | None) -> None:
         if self._keeper.has_to_note(passage, error):
-            noting = self._threads.submit(self._keeper.note, passage, error)
+            noting = self._submit(self._keeper.note, passage, error)
             await asyncio.shield(asyncio.wrap_future(noting))  # noted also when the call is given up meanwhile
 
     def close(self) -> None:

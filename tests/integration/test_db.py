@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from schema.clock import new_id
 from schema.errors import Conflict, Unavailable
+from schema.settings import Settings
 from storage.db import Database, Transaction, make_engine
 from storage.processes import free_port
 from tasks.deps import Deps
@@ -21,10 +22,12 @@ from tests.integration.stage import at_once, one
 
 
 @pytest.fixture
-def db(deps: Deps) -> Database:
-    with deps.db.statement() as tx:
+def db(settings: Settings) -> Iterator[Database]:
+    made = Database(make_engine(settings.database_url, name="test"))
+    with made.statement() as tx:
         tx.run("CREATE TABLE notes (word text PRIMARY KEY)")
-    return deps.db
+    yield made
+    made.dispose()
 
 
 @pytest.fixture

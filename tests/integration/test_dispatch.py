@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +13,14 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
 from storage import admission
+from storage.connecting import database_of
 from storage.queue import Sending
-from tasks import deps as wiring
 from tasks import nudge, once
 from tasks.commands import Asker, start_job
 from tasks.deps import Deps
 from tasks.dispatch import dispatch, limits_of
 from tasks.step import deliver
-from tests.conftest import Outbox, eventually, make_deps, with_jobs
+from tests.conftest import Outbox, eventually, make_deps, use, with_jobs
 from tests.integration.stage import (
     at_once,
     change,
@@ -283,6 +284,24 @@ def test_a_nudge_sends_for_whom_it_was_given(deps: Deps, asker: Asker, outbox: O
     other.close()
 
 
+def test_one_who_cannot_see_everybodys_jobs_asks_another_to_send(deps: Deps, asker: Asker, outbox: Outbox) -> None:
+    """The web, that is. It is asked once for many nudges, and an asking that is lost raises nothing."""
+    asked: list[str] = []
+    web = replace(deps, db=database_of(deps.settings, "web", pool_size=1), ask_dispatch=lambda: asked.append("now"))
+    put_job(deps, asker.organization_id)
+    for _ in range(50):
+        nudge.dispatch_soon(web)
+    eventually(lambda: asked, within=5)
+    assert dispatch(web) == 0
+    assert len(asked) <= 4 and outbox == []
+
+    def lost() -> None:
+        raise OperationalError("the broker is away")
+
+    assert dispatch(replace(web, ask_dispatch=lost)) == 0
+    web.db.dispose()
+
+
 # --- without a broker -------------------------------------------------------------------------------------------
 
 
@@ -291,7 +310,7 @@ def test_a_worker_run_by_hand_says_which_jobs_failed(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", deps.settings.database_url)
     needs_a_model = start(model_deps, asker, subject="Fish", gradeBand="6", mode="options")
-    wiring.use(deps)
+    use(deps)
     ran = CliRunner().invoke(cli, ["worker", "--once"])
     assert job(deps, needs_a_model).status == "failed"
     assert (ran.exit_code, ran.stderr) == (1, f"Job {needs_a_model} failed: model_not_configured\n")

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any, cast
+from functools import partial
 
 import fakeredis
 import pytest
@@ -15,8 +14,7 @@ from schema.clock import new_id
 from schema.errors import Unavailable
 from storage.bus import Bus, reaching_redis
 from storage.queue import Sending
-from tasks.deps import Deps
-from tasks.dispatch import _send
+from tasks.dispatch import _reach_broker
 
 
 @pytest.fixture
@@ -73,21 +71,12 @@ def test_what_is_not_of_redis_passes_through() -> None:
         raise KeyError("x")
 
 
-class TestSending:
-    SENDING = Sending(new_id(), 1, "course", "skeleton")
-
-    def deps(self, error: Exception | None, sent: list[Sending]) -> Deps:
-        def send(sending: Sending) -> None:
-            if error is not None:
-                raise error
-            sent.append(sending)
-
-        return cast(Deps, SimpleNamespace(send=send))
-
+class TestReachingTheBroker:
     def test_a_message_goes_out(self) -> None:
         sent: list[Sending] = []
-        _send(self.deps(None, sent), self.SENDING)
-        assert sent == [self.SENDING]
+        sending = Sending(new_id(), 1, "course", "skeleton")
+        _reach_broker(partial(sent.append, sending))
+        assert sent == [sending]
 
     @pytest.mark.parametrize(
         ("error", "code"),
@@ -101,8 +90,9 @@ class TestSending:
         ids=lambda value: type(value).__name__,
     )
     def test_a_broker_that_is_away_is_unavailable_whoever_noticed(self, error: Exception, code: str) -> None:
+        def send() -> None:
+            raise error
+
         with pytest.raises(Unavailable) as caught:
-            _send(self.deps(error, []), self.SENDING)
-        assert caught.value.code == code
-        cause: Any = caught.value.__cause__
-        assert cause is error
+            _reach_broker(send)
+        assert (caught.value.code, caught.value.__cause__) == (code, error)

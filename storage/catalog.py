@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from schema.catalog import PUBLIC_CATALOG_ID, CatalogEntry, catalog_as_file, entry_of
 from schema.clock import iso
 from schema.course import Course
+from storage.catalog_changes import changes as changes
+from storage.catalog_changes import timed_changes as timed_changes
 from storage.db import Database, Transaction
 
 PUBLIC = UUID(PUBLIC_CATALOG_ID)
@@ -31,27 +32,31 @@ class Listing:
     course: Course
 
 
-def _bump(tx: Transaction, catalog_id: UUID, organization_id: UUID, course_id: str, action: str, entry: Any) -> int:
-    version = int(
+def _bump(
+    tx: Transaction,
+    catalog_id: UUID,
+    organization_id: UUID,
+    course_id: str,
+    action: str,
+    entry: Any,
+    for_viewers: str | None = None,
+) -> int:
+    """Append a change to a catalog. It gets the catalog's next number (the trigger ``next_catalog_version``), and the
+    catalog stays locked until the transaction ends."""
+    return int(
         tx.run(
-            """UPDATE catalogs SET version = version + 1, updated_at = clock_timestamp()
-            WHERE id = :id RETURNING version""",
-            {"id": catalog_id},
+            """INSERT INTO catalog_updates (catalog_id, organization_id, course_id, action, entry, for_viewers)
+            VALUES (:id, :org, :course, :action, CAST(:entry AS jsonb), :for_viewers) RETURNING version""",
+            {
+                "id": catalog_id,
+                "org": organization_id,
+                "course": course_id,
+                "action": action,
+                "entry": json.dumps(entry) if entry is not None else None,
+                "for_viewers": for_viewers,
+            },
         ).scalar_one()
     )
-    tx.run(
-        """INSERT INTO catalog_updates (catalog_id, version, organization_id, course_id, action, entry)
-        VALUES (:id, :version, :org, :course, :action, CAST(:entry AS jsonb))""",
-        {
-            "id": catalog_id,
-            "version": version,
-            "org": organization_id,
-            "course": course_id,
-            "action": action,
-            "entry": json.dumps(entry) if entry is not None else None,
-        },
-    )
-    return version
 
 
 _REVISED_AT = """SELECT created_at FROM document_revisions
@@ -85,13 +90,22 @@ def list_course(tx: Transaction, listing: Listing, changed: Callable[[UUID], Non
         public_entry = entry_of(course, public_path, at) if is_public else None
         _bump(tx, PUBLIC, org, course["id"], public_action, public_entry)
         changed(PUBLIC)
-    version = _bump(tx, org, org, course["id"], "updated" if before else "added", entry)
+    shown = _for_viewers(before.visibility if before else None, course["visibility"])
+    version = _bump(tx, org, org, course["id"], "updated" if before else "added", entry, shown)
     changed(org)
     tx.run(
         "UPDATE course_metadata SET catalog_version = :version WHERE organization_id = :org AND course_id = :id",
         {"version": version, "org": org, "id": course["id"]},
     )
     return version
+
+
+def _for_viewers(before: str | None, now: str) -> str | None:
+    """What viewers are told of a change, who don't see private courses: all of it (none), that the course is gone, or
+    nothing of it."""
+    if now != "private":
+        return None
+    return "nothing" if before in (None, "private") else "gone"
 
 
 def listed_revision(tx: Transaction, organization_id: UUID, course_id: str) -> int:
@@ -116,7 +130,8 @@ def unlist_course(
         return False
     # In the same order as when it is listed.
     for catalog_id in (PUBLIC, organization_id) if listed.visibility == "public" else (organization_id,):
-        _bump(tx, catalog_id, organization_id, course_id, "deleted", None)
+        shown = "nothing" if listed.visibility == "private" else None
+        _bump(tx, catalog_id, organization_id, course_id, "deleted", None, shown)
         changed(catalog_id)
     return True
 
@@ -155,19 +170,23 @@ def _upsert(tx: Transaction, listing: Listing, entry: CatalogEntry) -> None:
 
 
 #: One statement, so that the version and the courses come from the same moment.
-_WHOLE = """SELECT c.version, c.updated_at AS changed_at, o.slug, m.*
+_WHOLE = """SELECT c.version, c.updated_at AS changed_at, m.*
 FROM catalogs c
-LEFT JOIN course_metadata m ON m.catalog_version > 0
-  AND CASE WHEN c.id = :public THEN m.visibility = 'public' ELSE m.organization_id = c.id END
-LEFT JOIN organizations o ON o.id = m.organization_id
+LEFT JOIN course_metadata m ON m.catalog_version > 0 AND m.organization_id = c.id
+WHERE c.id = :id ORDER BY lower(m.title), m.course_id"""
+_PUBLIC_WHOLE = """SELECT c.version, c.updated_at AS changed_at, o.slug, m.*
+FROM catalogs c
+LEFT JOIN course_metadata m ON m.catalog_version > 0 AND m.visibility = 'public'
+LEFT JOIN public_organizations(NULL) o ON o.id = m.organization_id
 WHERE c.id = :id ORDER BY lower(m.title), m.course_id"""
 
 
-def whole(db: Database, catalog_id: UUID) -> dict[str, Any]:
-    """A catalog, whole and current: ``{version, lastUpdated, courses}``."""
+def whole(db: Database, catalog_id: UUID, *, private: bool = True) -> dict[str, Any]:
+    """A catalog, whole and current: ``{version, lastUpdated, courses}``, with or without private courses."""
     with db.statement() as tx:
-        rows = tx.run(_WHOLE, {"id": catalog_id, "public": PUBLIC}).all()
-    courses = [_entry_of_row(row, public=catalog_id == PUBLIC) for row in rows if row.course_id is not None]
+        rows = tx.run(_PUBLIC_WHOLE if catalog_id == PUBLIC else _WHOLE, {"id": catalog_id}).all()
+    listed = [row for row in rows if row.course_id is not None and (private or row.visibility != "private")]
+    courses = [_entry_of_row(row, public=catalog_id == PUBLIC) for row in listed]
     return catalog_as_file(rows[0].version, iso(rows[0].changed_at) if rows[0].version else None, courses)
 
 
@@ -199,36 +218,6 @@ def version(db: Database, catalog_id: UUID) -> int:
     """The current version, for answering "unchanged" without reading the rest."""
     with db.statement() as tx:
         return int(tx.run("SELECT version FROM catalogs WHERE id = :id", {"id": catalog_id}).scalar_one())
-
-
-def changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> dict[str, Any]:
-    """What changed after version ``since``, oldest first; ``reset`` when that can't be told from there."""
-    shown = timed_changes(db, catalog_id, since, limit)
-    for change in shown.get("changes", ()):
-        del change["at"]
-    return shown
-
-
-def timed_changes(db: Database, catalog_id: UUID, since: int, limit: int = 1000) -> dict[str, Any]:
-    """The same, and of each change also ``at``, when it was made."""
-    with db.statement() as tx:
-        row = tx.run(
-            """SELECT c.version, (SELECT min(version) FROM catalog_updates WHERE catalog_id = c.id) AS oldest,
-              (SELECT jsonb_agg(jsonb_build_object('version', u.version, 'action', u.action, 'courseId', u.course_id,
-                'entry', u.entry, 'at', u.created_at) ORDER BY u.version)
-               FROM (SELECT * FROM catalog_updates WHERE catalog_id = c.id AND version > :since
-                     ORDER BY version LIMIT :limit) u) AS changes
-            FROM catalogs c WHERE c.id = :id""",
-            {"id": catalog_id, "since": since, "limit": limit},
-        ).one()
-    gone = since < row.version and (row.oldest is None or since + 1 < row.oldest)
-    if since > row.version or gone:
-        return {"version": row.version, "reset": True}
-    found = [{**change, "at": iso(datetime.fromisoformat(change["at"]))} for change in row.changes or []]
-    shown: dict[str, Any] = {"version": row.version, "changes": found}
-    if found and found[-1]["version"] < row.version:
-        shown["more"] = True
-    return shown
 
 
 # --- the file ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import click
 
 from tasks.deps import Deps, wire
 from tasks.dispatch import QUEUES
-from web.doctor import host, servers, work
+from web.doctor import host, people, roles, servers, work
 from web.doctor.finding import Finding
 
 
@@ -45,9 +45,11 @@ def _all(environ: Mapping[str, str], home: Path, *, embedded: bool, model: bool,
 def examine(deps: Deps, *, embedded: bool, model: bool, ping: bool) -> Iterator[Finding]:
     """Everything that can be asked once the settings are known."""
     yield from servers.postgres(deps)
+    yield from roles.roles(deps.settings)
     yield from servers.broker(deps, [*QUEUES, "control"])
     yield from servers.store(deps)
     yield from servers.mail(deps)
+    yield people.user_tokens(deps)
     yield host.model(deps, ask=model)
     if ping:
         yield from work.workers()

@@ -38,6 +38,9 @@ def settings_of(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield warning("settings", words, "Set it to the output of: openssl rand -hex 24")
     if read.flower_basic_auth is None:
         yield warning("settings", "FLOWER_BASIC_AUTH is not set, so Flower does not start.", "Set it to user:password.")
+    if (read.notices.public_url or "").startswith("https://") and not read.guards.trusted_proxies:
+        words = "PUBLIC_URL is https, so a proxy stands before the web, and TRUSTED_PROXIES is 0: all callers have the "
+        yield warning("settings", f"{words}proxy's address and share its limits.", "Set TRUSTED_PROXIES to 1.")
     yield from _packages(read)
 
 

@@ -12,7 +12,7 @@ from web.identity import Need, needs, who
 from web.pages.layout import page
 from web.wiring import deps
 
-blueprint = needs(Blueprint("catalog_pages", __name__), Need(read="viewer", write="author"))
+blueprint = needs(Blueprint("catalog_pages", __name__), Need(read="viewer", write="author", scope="catalog"))
 
 #: So many of the courses that wait for a review are named.
 WAITING_SHOWN = 10
@@ -36,7 +36,8 @@ _BLANK = CatalogEntry(
 
 @blueprint.get("/catalog")
 def show() -> Response:
-    courses: list[CatalogEntry] = catalog.whole(deps().db, who().organization_id)["courses"]
+    whole = catalog.whole(deps().db, who().organization_id, private=who().sees_private)
+    courses: list[CatalogEntry] = whole["courses"]
     courses.sort(key=lambda entry: (entry["updatedAt"], entry["id"]), reverse=True)
     return page("catalog.html", courses=courses, blank=_BLANK, waiting=_waiting())
 

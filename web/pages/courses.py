@@ -12,7 +12,7 @@ from web.identity import Need, needs
 from web.pages import reading
 from web.pages.layout import page
 
-blueprint = needs(Blueprint("course_pages", __name__), Need(read="viewer", write="author"))
+blueprint = needs(Blueprint("course_pages", __name__), Need(read="viewer", write="author", scope="courses"))
 
 
 @blueprint.get("/courses/<course_id>")

@@ -12,20 +12,24 @@ from web.pages.layout import HEADERS, page
 from web.streams.asking import stream_url
 from web.wiring import deps
 
-blueprint = needs(Blueprint("job_pages", __name__, url_prefix="/jobs"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("job_pages", __name__, url_prefix="/jobs"), Need(read="viewer", write="author", scope="jobs")
+)
 
 LISTED = 50
 
 
 @blueprint.get("")
 def index() -> Response:
-    return page("jobs.html", jobs=job_lists.recent(deps().db, who().organization_id, LISTED))
+    found = job_lists.recent(deps().db, who().organization_id, LISTED, private=who().sees_private)
+    return page("jobs.html", jobs=found)
 
 
 @blueprint.get("/at-work")
 def at_work() -> Response:
     """How many there are, for the number in the frame."""
-    response = jsonify({"running": job_lists.at_work(deps().db, who().organization_id)})
+    running = job_lists.at_work(deps().db, who().organization_id, private=who().sees_private)
+    response = jsonify({"running": running})
     response.headers.update(HEADERS)
     return response
 

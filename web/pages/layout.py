@@ -1,4 +1,4 @@
-"""What every page has: the frame around it, and the headers that keep it to itself."""
+"""What every page has: the frame around it, and that it is kept nowhere."""
 
 from __future__ import annotations
 
@@ -9,27 +9,12 @@ from flask import Flask, Response, g, render_template, request
 
 from schema.errors import CoursewrightError
 from storage import job_lists, organizations
-from web.identity import Identity, maybe
+from web.identity import Identity, forgery, maybe
 from web.wiring import deps
 
-#: A page runs our own files and nothing else: no script or style written into it, nothing of other hosts.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
 #: Never kept: what a page shows is true at the moment it is asked for, also by a back button.
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",
     "Vary": "Accept, Cookie",
 }
 
@@ -58,7 +43,8 @@ def _frame(identity: Identity | None) -> dict[str, Any]:
         "organization": organization.name if organization else identity.organization_slug,
         "may_write": identity.role != "viewer",
         "may_approve": identity.role == "admin",
-        "running": job_lists.at_work(deps().db, identity.organization_id),
+        "running": job_lists.at_work(deps().db, identity.organization_id, private=identity.sees_private),
+        "csrf": forgery.token_of(identity.session) if identity.session is not None else None,
     }
 
 

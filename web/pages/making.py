@@ -8,7 +8,7 @@ from web.identity import Need, needs
 from web.pages.layout import page
 from web.wiring import deps
 
-blueprint = needs(Blueprint("making_pages", __name__), Need(read="author", write="author"))
+blueprint = needs(Blueprint("making_pages", __name__), Need(read="author", write="author", scope="jobs"))
 
 
 @blueprint.get("/new")

@@ -36,5 +36,5 @@ def comes_back() -> bool:
 
 def stream_url(job_id: UUID) -> str:
     """Where a job of this request's organization is followed, with the token that lets anybody who has it."""
-    made = token.make(deps().settings.secret_key, who().organization_id, job_id)
+    made = token.make(deps().settings.signing_keys, who().grounds, job_id)
     return url_for("stream.stream", job_id=job_id, token=made)

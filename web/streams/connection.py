@@ -8,12 +8,16 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from schema.clock import utc_now
+from storage.grounds import Grounds
 from web import sse, traffic
 from web.streams.feeds import Feed
 from web.streams.hub import Channel, Hub, Reason
+
+if TYPE_CHECKING:
+    from web.streams.room import Guest
 
 RETRY_MILLISECONDS = 2000
 #: What may wait for a slow client in this process, in bytes: above the first number it is fed no more until it is below
@@ -31,22 +35,27 @@ _BACK_AFTER = (1000, 4000)
 class Start:
     """What a stream begins with: what it follows, after which number, and whether its client has been here before.
     ``told``: the client doesn't know that number, so it is told first; or it would come back without one, and miss what
-    happened in between."""
+    happened in between. ``guest``: whose it is, and ``grounds`` what their access rests on; none for what
+    is public."""
 
     feed: Feed
     position: int
     resumed: bool
     told: bool = False
+    guest: Guest | None = None
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How often, in seconds, rows are looked at without a wake, and a heartbeat is sent; and for how long a client may
-    take nothing before it is dropped. It comes back with its id then, and gets what it missed."""
+    """How often, in seconds, rows are looked at without a wake, a heartbeat is sent, and it is asked whether those who
+    follow still may; and for how long a client may take nothing before it is dropped. It comes back with its id then,
+    and gets what it missed."""
 
     look: float = 15.0
     heartbeat: float = 15.0
     slow: float = 30.0
+    grounds: float = 20.0
 
 
 class Connection(asyncio.Protocol):
@@ -55,6 +64,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, hub: Hub, start: Start, head: bytes, pace: Pace, closed: Callable[[Connection], None]) -> None:
         self.position = start.position
+        self.guest = start.guest
+        self.grounds = start.grounds
         self._hub = hub
         self._feed = start.feed
         self._first = head + sse.retry(RETRY_MILLISECONDS) + (sse.seen(start.position) if start.told else b"")

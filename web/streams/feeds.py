@@ -1,5 +1,6 @@
 """What can be followed: the events of a job, the changes of a catalog. A feed reads what lies beyond a number, and
-frames it once for everybody. Reading blocks; it is done on a thread."""
+frames it once for everybody. Reading blocks; it is done on a thread that serves all organizations: each read enters
+the one it is about (``storage.wall``)."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from schema.clock import iso, utc_now
-from storage import catalog, events
+from storage import catalog, events, wall
 from storage.db import Database
 from web import sse
 
 Key = tuple[str, UUID]
+#: A catalog is followed as it is, or as viewers see it.
+CATALOGS = ("catalog", "catalog_of_viewers")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,12 @@ class JobFeed:
         return "job", self.job_id
 
     def read(self, after: int) -> Page | None:
-        found = events.look(self.db, self.organization_id, self.job_id, after)
-        if found is None:
-            return None
-        if found.missed:
-            return self._snapshot()
+        with wall.within(self.organization_id):
+            found = events.look(self.db, self.organization_id, self.job_id, after)
+            if found is None:
+                return None
+            if found.missed:
+                return self._snapshot()
         frames = [(event["seq"], sse.frame(event, event["seq"])) for event in found.found]
         return Page(found.last_seq, frames, found.over)
 
@@ -78,10 +82,11 @@ class JobFeed:
 
 @dataclass(frozen=True)
 class CatalogFeed:
-    """The changes of a catalog."""
+    """The changes of a catalog; ``private`` is whether those of private courses are told."""
 
     db: Database
     catalog_id: UUID
+    private: bool = True
 
     @property
     def kind(self) -> str:
@@ -89,10 +94,11 @@ class CatalogFeed:
 
     @property
     def key(self) -> Key:
-        return "catalog", self.catalog_id
+        return CATALOGS[not self.private], self.catalog_id
 
     def read(self, after: int) -> Page | None:
-        found = catalog.timed_changes(self.db, self.catalog_id, after)
+        with wall.within(None if self.catalog_id == catalog.PUBLIC else self.catalog_id):
+            found = catalog.timed_changes(self.db, self.catalog_id, after, private=self.private)
         version = found["version"]
         if found.get("reset"):
             told = {"type": "reset", "timestamp": iso(utc_now()), "catalogVersion": version}
@@ -114,10 +120,14 @@ def _changed(change: dict[str, Any]) -> bytes:
 
 def worth_a_look(seen: Sequence[tuple[Feed, int]]) -> set[Key]:
     """Of these feeds, with the number seen last of each, those that may have more. Jobs, of which there may be
-    thousands, are asked about in one statement. Raises ``Unavailable``."""
-    jobs = {feed.job_id: head for feed, head in seen if isinstance(feed, JobFeed)}
+    thousands, are asked about in one statement for each organization. Raises ``Unavailable``."""
     found = {feed.key for feed, _ in seen if not isinstance(feed, JobFeed)}
-    if jobs:
-        db = next(feed.db for feed, _ in seen if isinstance(feed, JobFeed))
-        found |= {("job", job_id) for job_id in events.told_beyond(db, jobs)}
+    jobs: dict[UUID, dict[UUID, int]] = {}
+    for feed, head in seen:
+        if isinstance(feed, JobFeed):
+            jobs.setdefault(feed.organization_id, {})[feed.job_id] = head
+            db = feed.db
+    for organization_id, heads in jobs.items():
+        with wall.within(organization_id):
+            found |= {("job", job_id) for job_id in events.told_beyond(db, heads)}
     return found

@@ -6,16 +6,19 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from gunicorn.util import http_date
 
 from schema.errors import CoursewrightError
 from web import sse
+from web.identity import Identity
 from web.streams.connection import Start
 from web.streams.loop import streams
+from web.streams.room import guest_of_this_request
+from web.wiring import deps
 
 _KEY = "coursewright.handover"
 
@@ -46,8 +49,9 @@ class HandedOver(Exception):
 
 
 def open_stream(start: Start) -> Response:
-    """The answer of a view that begins a stream. Raises ``Unavailable`` when there is no room, and ``StreamsNotServed``
-    when the server can't let go of the connection: one that is not ours, or HTTP/2, or TLS without a proxy."""
+    """The answer of a view that begins a stream. Raises ``Unavailable`` when there is no room, ``TooMany`` when whoever
+    asks has enough streams, and ``StreamsNotServed`` when the server can't let go of the connection: one that is not
+    ours, or HTTP/2, or TLS without a proxy."""
     answer = Response(headers=sse.HEADERS)
     if request.method == "HEAD":
         return answer
@@ -57,8 +61,13 @@ def open_stream(start: Start) -> Response:
             "This server can't stream on this connection. Read what is new instead: .../events?after=0 of a job,"
             " .../changes?since=0 of a catalog."
         )
-    streams().check_room()
-    offer.start = start
+    guest = guest_of_this_request(deps().settings.guards.streams_per_identity)
+    streams().check_room(guest)
+    identity: Identity | None = g.get("identity")
+    grounds = identity.grounds if identity is not None else None
+    if identity is not None and grounds is not None and identity.way == "user":
+        grounds = replace(grounds, until=identity.expires_at)  # whoever shows a token shows a fresh one in time
+    offer.start = replace(start, guest=guest, grounds=grounds)
     return answer
 
 

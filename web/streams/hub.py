@@ -25,7 +25,7 @@ _BEFORE_TIME = 0.9
 #: Until the next try when the database is away.
 _AWAY_SECONDS = 1.0
 
-Reason = Literal["finished", "gone", "slow", "stopping", "failed"]
+Reason = Literal["finished", "gone", "slow", "stopping", "failed", "revoked"]
 #: Reads a feed on a thread. Raises ``Unavailable``.
 Read = Callable[[Feed, int], Awaitable[Page | None]]
 #: Finds on a thread which feeds may have more than was seen of them. Raises ``Unavailable``.

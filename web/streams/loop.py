@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from typing import Any, TypeVar
@@ -23,10 +24,14 @@ import structlog
 from schema.errors import Unavailable
 from storage.bus import CATALOG_CHANNEL, DELTA_CHANNEL
 from storage.listening import listen
+from storage.quick_redis import QuickRedis
+from storage.seats import HELD_SECONDS, Seats
 from web import sse
 from web.streams.connection import Connection, Pace, Start
-from web.streams.feeds import Feed, Key, Page, worth_a_look
+from web.streams.feeds import CATALOGS, Feed, Key, Page, worth_a_look
+from web.streams.grounds import fallen
 from web.streams.hub import Hub
+from web.streams.room import Guest, check_room
 from web.wiring import deps
 
 T = TypeVar("T")
@@ -38,6 +43,9 @@ _PAUSE_SECONDS = 1.0
 #: Descriptors that a process needs beside those of its streams.
 _OTHER_FILES = 300
 
+#: How often seats are renewed, so that one answer of Redis may be lost.
+_RENEW_SECONDS = HELD_SECONDS / 3
+
 _PACE = Pace()
 
 log = structlog.get_logger(__name__)
@@ -47,6 +55,8 @@ class Streams:
     """All streams of this process. ``take`` and ``stop`` may be called from any thread."""
 
     def __init__(self, redis_url: str, limit: int, pace: Pace = _PACE) -> None:
+        self._redis = QuickRedis(redis_url)
+        self._seats = Seats(self._redis)
         files = _files()
         self.limit = min(limit, max(files - _OTHER_FILES, files // 2))
         self._redis_url = redis_url
@@ -61,13 +71,17 @@ class Streams:
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._thread.start()
 
-    def check_room(self) -> None:
-        """Raises ``Unavailable`` when no stream can be opened here: ``too_many_streams``, ``server_stopping``."""
+    def check_room(self, guest: Guest | None = None) -> None:
+        """Raises ``Unavailable`` when no stream can be opened here: ``too_many_streams``, ``server_stopping``; and
+        ``TooMany`` when the guest has enough of them. Else the guest has a seat, until the stream ends."""
         if self._stopping:
             raise Unavailable("This server is about to stop. Connect again in a moment.", code="server_stopping")
         if len(self._connections) >= self.limit:
             words = f"This server has {self.limit} streams open and takes no more. Connect again in a moment."
             raise Unavailable(words, code="too_many_streams")
+        if guest is not None:
+            others = [connection.guest for connection in tuple(self._connections)]
+            check_room(guest, others, self.limit, self._seats)
 
     def take(self, sock: socket.socket, head: bytes, start: Start) -> None:
         """Take over a connection whose request was read, and on which nothing was answered. The socket is ours now."""
@@ -92,12 +106,15 @@ class Streams:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.call_soon(self._listen)
+        self._loop.call_soon(self._watch)
+        self._loop.call_later(_RENEW_SECONDS, self._keep_seats)
         self._loop.run_forever()
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
+        self._readers.submit(self._redis.close)
 
     def _listen(self) -> None:
         listening = self._loop.create_task(listen(self._redis_url, self._heard, self._hub.wake_all))
@@ -109,21 +126,55 @@ class Streams:
             log.error("stream_crashed", exc_info=error)
             self._loop.call_later(_PAUSE_SECONDS, self._listen)
 
+    def _watch(self) -> None:
+        self._loop.create_task(self._look_at_grounds()).add_done_callback(self._blind)
+
+    def _blind(self, watching: asyncio.Task[None]) -> None:
+        """Watching ends only with the loop, or by a fault."""
+        if not watching.cancelled() and (error := watching.exception()) is not None:
+            log.error("stream_crashed", exc_info=error)
+            self._loop.call_later(_PAUSE_SECONDS, self._watch)
+
+    async def _look_at_grounds(self) -> None:
+        """End the streams of those who may not follow any more. They come back, and are told why."""
+        while True:
+            await asyncio.sleep(self._pace.grounds)
+            held = {one.grounds for one in self._connections if one.grounds is not None}
+            with suppress(Unavailable):  # nobody is told anything either
+                gone = await self._on_a_thread(partial(fallen, held)) if held else set()
+                for connection in [one for one in self._connections if one.grounds in gone]:
+                    connection.end("revoked")
+
     def _heard(self, channel: str, about: UUID, text: str) -> None:
         if channel == DELTA_CHANNEL:
             self._hub.show(about, sse.framed("content_delta", text))
         else:
-            self._hub.wake(("catalog" if channel == CATALOG_CHANNEL else "job", about))
+            for kind in CATALOGS if channel == CATALOG_CHANNEL else ("job",):
+                self._hub.wake((kind, about))
 
     def _accept(self, sock: socket.socket, head: bytes, start: Start) -> None:
         if self._stopping:
             sock.close()
             return
-        connection = Connection(self._hub, start, head, self._pace, self._connections.discard)
+        connection = Connection(self._hub, start, head, self._pace, self._left)
         self._connections.add(connection)
         accepting = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock))
         self._accepting.add(accepting)
         accepting.add_done_callback(self._accepting.discard)
+
+    def _left(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if (guest := connection.guest) is not None and not self._stopping:
+            self._readers.submit(self._seats.give_back, [(guest.holder, guest.seat)])
+
+    def _keep_seats(self) -> None:
+        """Say now and then which streams there still are."""
+        if held := self._held():
+            self._readers.submit(self._seats.renew, held)
+        self._loop.call_later(_RENEW_SECONDS, self._keep_seats)
+
+    def _held(self) -> list[tuple[str, str]]:
+        return [(guest.holder, guest.seat) for one in self._connections if (guest := one.guest) is not None]
 
     async def _sift(self, seen: list[tuple[Feed, int]]) -> set[Key]:
         return await self._on_a_thread(partial(worth_a_look, seen))
@@ -143,6 +194,8 @@ class Streams:
         return found
 
     def _close_all(self) -> None:
+        # At once: they come back within seconds, to somebody else, and shall not count twice.
+        self._readers.submit(self._seats.give_back, self._held())
         for connection in list(self._connections):
             connection.end("stopping")
         self._end_soon()

@@ -1,18 +1,20 @@
 """A signed pass to the stream of one job, for those who can't send headers, as a browser's ``EventSource`` can't.
 
-It names the job and its organization and nothing else. How long it is good is read from the job's row: while the job
-lives, and a day longer. A job that is taken up again lives again, and so do its tokens.
-"""
+It names the job, and what the access of whoever was given it rests on: a session, a token, a membership. It opens
+nothing once that has ended. How long it is good otherwise is read from the job's row: while the job lives, and a day
+longer. A job that is taken up again lives again, and so do its tokens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from schema.errors import Unauthenticated
+from storage.grounds import Grounds, from_json
 
 #: How long a token outlives its job.
 GOOD_AFTER_END = timedelta(days=1)
@@ -21,25 +23,27 @@ _SALT = "coursewright.stream"
 
 @dataclass(frozen=True)
 class Pass:
-    """What a token lets somebody see."""
+    """What a token lets somebody see, and on what grounds."""
 
     job_id: str
-    organization_id: UUID
+    grounds: Grounds
 
 
-def make(secret_key: str, organization_id: UUID, job_id: UUID) -> str:
-    """A token for the stream of a job."""
-    return str(URLSafeSerializer(secret_key, salt=_SALT).dumps([str(job_id), str(organization_id)]))
+def make(signing_keys: Sequence[str], grounds: Grounds, job_id: UUID) -> str:
+    """A token for the stream of a job. The last key signs. A user's own token ends sooner than a job may; the stream
+    goes on for as long as they belong to the organization."""
+    kept = replace(grounds, until=None).as_json()
+    return str(URLSafeSerializer(list(signing_keys), salt=_SALT).dumps([str(job_id), kept]))
 
 
-def read(secret_key: str, given: str) -> Pass:
+def read(signing_keys: Sequence[str], given: str) -> Pass:
     """What a token is for. Raises ``Unauthenticated`` (``invalid_stream_token``) when it was not made here."""
     try:
-        job_id, organization_id = URLSafeSerializer(secret_key, salt=_SALT).loads(given)
-    except BadSignature:
+        job_id, kept = URLSafeSerializer(list(signing_keys), salt=_SALT).loads(given)
+        return Pass(job_id, from_json(kept))
+    except (BadSignature, ValueError, TypeError, KeyError):
         words = "This stream token is not valid. Ask for the job again; its streamUrl has a good one."
         raise Unauthenticated(words, code="invalid_stream_token") from None
-    return Pass(job_id, UUID(organization_id))
 
 
 def check_age(ended_at: datetime | None, now: datetime) -> None:

@@ -1,0 +1,35 @@
+"""Private courses: those of an organization that its viewers don't see. One rule for courses, jobs and catalogs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from storage.db import Database
+
+#: Whether a job, ``j``, makes or made a private course: one that was asked for as such, or is one now.
+IS_PRIVATE_JOB = """(EXISTS (SELECT 1 FROM job_payloads asked
+    WHERE asked.job_id = j.id AND asked.payload->>'visibility' = 'private')
+  OR EXISTS (SELECT 1 FROM course_metadata listed WHERE listed.organization_id = j.organization_id
+    AND listed.course_id = j.course_id AND listed.visibility = 'private'))"""
+
+_COURSE = """SELECT 1 FROM documents d JOIN document_revisions r ON r.organization_id = d.organization_id
+  AND r.kind = d.kind AND r.document_id = d.document_id AND r.revision = d.revision
+WHERE d.organization_id = :org AND d.kind = 'course' AND d.document_id = :id AND r.content->>'visibility' = 'private'"""
+
+
+def hides_course(db: Database, organization_id: UUID, course_id: str) -> bool:
+    """Whether a course of the organization is private, as its current revision says."""
+    if "\x00" in course_id:
+        return False
+    with db.statement() as tx:
+        return tx.run(_COURSE, {"org": organization_id, "id": course_id}).first() is not None
+
+
+def hides_job(db: Database, organization_id: UUID, job_id: str) -> bool:
+    """Whether a job of the organization is one of a private course."""
+    with db.statement() as tx:
+        values = {"org": organization_id, "id": UUID(job_id)}
+        found = tx.run(
+            f"SELECT 1 FROM jobs j WHERE j.organization_id = :org AND j.id = :id AND {IS_PRIVATE_JOB}", values
+        )
+        return found.first() is not None

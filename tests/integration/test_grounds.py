@@ -1,0 +1,89 @@
+"""What is known of many grounds at once, whichever organizations they are of; and who may ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import ProgrammingError
+
+from schema.clock import new_id
+from schema.settings import DEMO_ORGANIZATION_ID
+from storage import grounds as known
+from storage import organizations, wall
+from storage.grounds import Grounds
+from tasks import members, sessions, tokens
+from tasks.commands import Asker
+from tasks.deps import Deps
+from tests.integration.stage import rows, school
+from web.streams.grounds import fallen
+from web.wiring import deps as of_views
+
+ORG = UUID(DEMO_ORGANIZATION_ID)
+
+
+def several(deps: Deps, organization_id: UUID) -> list[Grounds]:
+    """A session, a token and a member of an organization."""
+    asker = Asker(organization_id, None)
+    session, _ = sessions.start(deps, Grounds(organization_id), role="author", user=None)
+    made = tokens.make(deps, asker, {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
+    members.add(deps, asker, {"userId": "ada", "role": "viewer", "name": None, "email": None})
+    return [
+        Grounds(organization_id, session=session),
+        Grounds(organization_id, token=UUID(made["tokenId"])),
+        Grounds(organization_id, user="ada"),
+    ]
+
+
+def test_one_statement_tells_of_all_organizations_and_each_of_its_own(deps: Deps) -> None:
+    other = school(deps).organization_id
+    ours, theirs = several(deps, ORG), several(deps, other)
+    crossed = [replace(one, organization_id=other) for one in ours[:2]] + [Grounds(new_id(), user="ada")]
+    assert fallen(ours + theirs) == set()
+    assert fallen(ours + crossed + theirs) == set(crossed)
+    found = known.facts(of_views().db, [*theirs, *crossed])
+    assert [one and one.token_role for one in found] == [None, "author", None, None, None, None]
+    assert found[-1] is None, "there is no such organization"
+    members.remove(deps, Asker(ORG, None), "ada")
+    assert fallen(ours + theirs) == {ours[2]}
+
+
+def test_nobody_at_all_is_asked_about_for_nothing(deps: Deps) -> None:
+    assert fallen([]) == set()
+
+
+def test_the_web_learns_an_organizations_id_from_its_short_name_and_nothing_else(deps: Deps) -> None:
+    web = of_views().db
+    assert organizations.id_of(web, "demo-school") == ORG
+    assert organizations.id_of(web, "no-school") is None
+    several(deps, ORG)
+    for table in ("organizations", "memberships", "agent_tokens", "sessions"):
+        with web.statement() as tx:
+            assert tx.run(f"SELECT * FROM {table}").all() == [], table
+        with wall.within(school(deps).organization_id), web.statement() as tx:
+            assert (
+                tx.run(
+                    f"SELECT * FROM {table} WHERE {'id' if table == 'organizations' else 'organization_id'} = :org",
+                    {"org": ORG},
+                ).all()
+                == []
+            ), table
+
+
+def test_a_step_of_a_job_has_no_business_with_any_of_it(deps: Deps) -> None:
+    several(deps, ORG)
+    for statement in (
+        *("SELECT * FROM memberships", "SELECT * FROM agent_tokens", "SELECT * FROM sessions"),
+        "SELECT * FROM identity_facts('[]')",
+    ):
+        with wall.within(ORG), pytest.raises(ProgrammingError, match="permission denied"):
+            rows(deps, statement)
+
+
+def test_what_is_kept_of_a_token_is_a_hash(deps: Deps) -> None:
+    made = tokens.make(deps, Asker(ORG, None), {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
+    [row] = rows(deps, "SELECT to_jsonb(t)::text AS kept FROM agent_tokens t")
+    assert made["token"][12:] not in row.kept
+    [told] = rows(deps, "SELECT string_agg(to_jsonb(a)::text, '') AS kept FROM audit_log a")
+    assert made["token"][12:] not in told.kept and made["prefix"] in told.kept

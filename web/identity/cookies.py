@@ -1,0 +1,116 @@
+"""A browser's session: a cookie that holds a signed id, and the row that says what it stands for.
+
+Where a page is reached by https the cookie is called ``__Host-...``: browsers take one of that name only over https and
+for this very host, so that no neighbouring host can plant one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from flask import Response, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.wrappers import Response as BaseResponse
+
+from storage import grounds as rows
+from storage import wall
+from storage.grounds import Grounds
+from tasks.deps import Deps
+from web.identity.agents import marks
+from web.identity.identity import Identity
+from web.identity.standing import judge
+from web.wiring import deps
+
+#: The name of the cookie a browser keeps, and the one it keeps where everything is https.
+SESSION_COOKIE = "coursewright"
+SECURE_COOKIE = f"__Host-{SESSION_COOKIE}"
+_SALT = "coursewright.session"
+
+
+def _signer(wired: Deps) -> URLSafeSerializer:
+    return URLSafeSerializer(wired.settings.signing_keys, salt=_SALT)
+
+
+def signed(wired: Deps, session: UUID, organization_id: UUID) -> str:
+    """What a browser keeps of a session."""
+    return str(_signer(wired).dumps([str(session), str(organization_id)]))
+
+
+def _is_secure(wired: Deps) -> bool:
+    public = wired.settings.notices.public_url or ""
+    return request.is_secure or public.startswith("https://")
+
+
+def kept() -> tuple[UUID, UUID] | None:
+    """The session and the organization that this request's cookie names; none without a cookie of ours."""
+    wired = deps()
+    given = request.cookies.get(SECURE_COOKIE if _is_secure(wired) else SESSION_COOKIE)
+    if given is None:
+        return None
+    try:
+        session, organization = _signer(wired).loads(given)
+        return UUID(session), UUID(organization)
+    except (BadSignature, ValueError, TypeError, AttributeError):
+        return None
+
+
+def from_cookie() -> Identity | None:
+    """Who has this browser's session; none when there is none, or it has ended, or what it came from has."""
+    named = kept()
+    if named is None:
+        return None
+    session, organization_id = named
+    wall.enter(organization_id)
+    grounds = Grounds(organization_id, session=session)
+    [facts] = rows.facts(deps().db, [grounds])
+    standing = judge(grounds, facts, marks(deps()))
+    if facts is None or standing is None:
+        return None
+    return Identity(
+        organization_id=organization_id,
+        organization_slug=facts.slug,
+        role=standing.role,
+        user=standing.user,
+        way="cookie",
+        scopes=standing.scopes,
+        credential=f"session:{session}",
+        grounds=grounds,
+        expires_at=standing.until,
+        session=session,
+    )
+
+
+def as_session(identity: Identity, session: UUID, ends: datetime) -> Identity:
+    """The same somebody, as a browser's session has them."""
+    return replace(
+        identity,
+        way="cookie",
+        credential=f"session:{session}",
+        grounds=Grounds(identity.organization_id, session=session),
+        expires_at=ends,
+        session=session,
+    )
+
+
+def give(response: BaseResponse, session: UUID, organization_id: UUID, expires_at: datetime) -> None:
+    """Have the browser keep a session until it ends."""
+    wired = deps()
+    secure = _is_secure(wired)
+    response.set_cookie(
+        SECURE_COOKIE if secure else SESSION_COOKIE,
+        signed(wired, session, organization_id),
+        expires=expires_at,
+        httponly=True,
+        samesite="Lax",
+        secure=secure,
+        path="/",
+    )
+
+
+def take(response: Response | BaseResponse) -> None:
+    """Have the browser forget its session."""
+    secure = _is_secure(deps())
+    name = SECURE_COOKIE if secure else SESSION_COOKIE
+    response.delete_cookie(name, httponly=True, samesite="Lax", secure=secure, path="/")

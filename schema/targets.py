@@ -19,6 +19,16 @@ from ipaddress import (
 from urllib.parse import urlsplit
 
 LONGEST_URL = 2000
+#: Where other services listen that would take parts of an HTTP request for commands: the ports that the fetch standard
+#: keeps browsers from (https://fetch.spec.whatwg.org/#port-blocking).
+_OTHER_SERVICES = frozenset(
+    (
+        *(1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109),
+        *(110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530),
+        *(531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045),
+        *(4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080),
+    )
+)
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
 #: What is routed on the internet, of IPv6. Everything else there is local, reserved, or leads to IPv4.
 _ROUTED = IPv6Network("2000::/3")
@@ -64,6 +74,8 @@ def read_url(url: str) -> Target:
         raise ValueError("Leave out what follows #; it is never sent.")
     if port == 0 or not (_is_ipv6(host) if ":" in host else _HOST.match(host)):
         raise ValueError("Not a URL: its host or its port is malformed.")
+    if port in _OTHER_SERVICES:
+        raise ValueError(f"Port {port} is not one for HTTP.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port or {"https": 443, "http": 80}[parts.scheme], path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -29,8 +30,15 @@ timeout = 60
 keepalive = 15
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a heartbeat must not wait for a disk
 errorlog = "-"
+logger_class = "web.gunicorn_logs.Logger"
 accesslog = None
 control_socket_disable = True
+# Nobody's X-Forwarded-... is believed here, whoever connects: web.guarding.proxies believes TRUSTED_PROXIES.
+forwarded_allow_ips = ""
+# An address with its query, the number of headers, and the length of each, in bytes.
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
 
 
 def _metrics_folder() -> str:
@@ -59,6 +67,12 @@ def child_exit(_server: object, worker: Any) -> None:
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
+def worker_exit(_server: object, _worker: object) -> None:
+    """A process that ends need not look for garbage first: on a busy machine that took four seconds of its nine."""
+    gc.freeze()
+
+
 def on_exit(_server: object) -> None:
     """The folder goes with the master."""
+    gc.freeze()
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -103,6 +103,8 @@ def refusal(status: HTTPStatus, code: str, detail: str) -> bytes:
         "Connection: close",
         "Content-Type: application/problem+json",
         "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
         f"X-Request-Id: {request_id}",
         f"Content-Length: {len(body)}",
     )

@@ -112,7 +112,7 @@ def _note_usage(answer: Any, usage: Usage) -> None:
     told = getattr(answer, "usage", None)
     for ours, theirs in (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")):
         count = getattr(told, theirs, None)
-        if isinstance(count, int):
+        if isinstance(count, int) and count >= 0:
             setattr(usage, ours, count)
 
 

@@ -23,7 +23,8 @@ T = TypeVar("T")
 _CODE_OR_HEADING = re.compile(
     r"(^[ \t]*(`{3,}(?=[^`\n]*$)|~{3,}).*?(?:^[ \t]*\2|\Z))|^[ \t]{0,3}#{1,6}[ \t]+", re.DOTALL | re.MULTILINE
 )
-_UNKEEPABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+#: What can't be stored, and what turns the direction of words that come after it.
+_UNKEEPABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def ask(

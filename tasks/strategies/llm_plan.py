@@ -6,6 +6,7 @@ small model; twelve subtopics planned first gave twelve.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,11 @@ from tasks.strategies.llm_schemas import PLAN
 
 FEWEST_GROUPS, MOST_GROUPS = 2, 5
 MOST_OBJECTIVES = 12
+
+_ANEW = (
+    'Your last plan was incomplete. Its groups and distinct subtopics stand under "lastPlan", what is missing under '
+    '"problems". Answer with the whole plan again: keep what was good and add what is missing.'
+)
 
 
 @dataclass(frozen=True)
@@ -119,20 +125,24 @@ async def whole_plan(request: CourseRequest, complete: Complete) -> Plan:
 
     Raises ``Transient`` (``plan_incomplete``) when there still are gaps: another run may do better.
     """
-    plan = read_plan(await complete(_question(request, "")))
+    plan = read_plan(await complete(_question(request)))
     if missing := gaps(plan, request):
-        plan = merged(plan, read_plan(await complete(_question(request, _complaint(plan, missing)))))
+        plan = merged(plan, read_plan(await complete(_question(request, plan, missing))))
         if missing := gaps(plan, request):
             words = f"The model's plan is incomplete. {' '.join(missing)} Ask for fewer items, or widen the subject."
             raise Transient(words, code="plan_incomplete", details={"missing": missing})
     return plan
 
 
-def _question(request: CourseRequest, complaint: str) -> Any:
+def _question(request: CourseRequest, last: Plan | None = None, missing: Sequence[str] = ()) -> Any:
+    """For a plan; after one with gaps, what it had and lacked are facts too: a model wrote its names."""
     facts = about(request)
     if "title" in request:
         facts["title"] = request["title"]
     facts |= {"itemsPerGroup": request["itemsPerGroup"], "studyTextsCount": request["studyTextsCount"]}
+    if last is not None:
+        had = [{"group": name, "subtopics": [one.name for one in subtopics]} for name, subtopics in last.groups]
+        facts |= {"lastPlan": had, "problems": list(missing)}
     return ask(
         "plan",
         "plan",
@@ -142,15 +152,7 @@ def _question(request: CourseRequest, complaint: str) -> Any:
         itemsPerGroup=str(request["itemsPerGroup"]),
         studyTextsCount=str(request["studyTextsCount"]),
         notes=fenced_notes(request.get("notes", "")),
-        complaint=complaint,
-    )
-
-
-def _complaint(plan: Plan, missing: list[str]) -> str:
-    had = "; ".join(f"{name}: {', '.join(one.name for one in subtopics)}" for name, subtopics in plan.groups)
-    return (
-        f"Your last plan was incomplete. {' '.join(missing)} It had these groups and distinct subtopics: {had}. "
-        "Answer with the whole plan again: keep what was good and add what is missing."
+        complaint=_ANEW if last is not None else "",
     )
 
 

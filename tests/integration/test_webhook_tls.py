@@ -97,6 +97,30 @@ def test_every_address_of_a_name_is_judged_and_the_resolver_is_asked_once() -> N
     assert addresses_of(read_url(f"https://{NAME}/"), everything, resolve) == ["93.184.216.34", "169.254.169.254"]
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "0", "0x0"),
+        *("2852039166", "0xa9fea9fe", "0xa9.254.0251.0376", "3232235777", "0300.0250.1.1", "localhost", "LOCALHOST."),
+        *(
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[0:0:0:0:0:ffff:a9fe:a9fe]",
+            "[::]",
+            "[::1]",
+            "[64:ff9b::a9fe:a9fe]",
+        ),
+        *("[fd00:ec2::254]", "[fe80::1]", "169.254.169.254", "100.100.100.200", "192.168.0.1", "10.0.0.1"),
+    ],
+)
+def test_no_way_to_write_an_address_leads_into_a_private_network(host: str) -> None:
+    """As the resolver of this machine reads it: a number, in octal or hexadecimal, with parts left out, wrapped in
+    IPv6."""
+    with pytest.raises((Refused, OSError, ValueError)) as refused:
+        addresses_of(read_url(f"https://{host}/latest/meta-data/"), NOWHERE_PRIVATE, look_up)
+    assert not isinstance(refused.value, TimeoutError)
+
+
 def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posting, "LOOK_UP_SECONDS", 0.05)
     over = threading.Event()

@@ -102,6 +102,11 @@ class TestUrls:
         with pytest.raises(ValueError, match=r"\.$"):
             read_url(url)
 
+    @pytest.mark.parametrize("port", [21, 22, 25, 110, 143, 389, 465, 587, 2049, 6667])
+    def test_ports_of_other_services_are_not_for_http(self, port: int) -> None:
+        with pytest.raises(ValueError, match=rf"^Port {port} "):
+            read_url(f"https://example.org:{port}/")
+
     @given(st.text(max_size=60))
     def test_nothing_else_comes_of_any_text(self, text: str) -> None:
         for url in (text, f"https://{text}", f"https://example.org{text}"):

@@ -21,6 +21,10 @@ TOMBSTONE_HOURS = 90 * 24
 NOTICE_HOURS = 30 * 24
 #: How long topics that were found in questions are kept for other exams without being of use.
 TOPICS_HOURS = 180 * 24
+#: How long the rows of sessions are kept after their end, for whoever looks into what happened.
+SESSION_HOURS = 30 * 24
+#: How long entries of the audit log are kept unless told.
+AUDIT_HOURS = 400 * 24
 #: Who makes a batch makes its jobs in the same moment; a day is far beyond that.
 _BATCH_HOURS = 24
 _BATCH = 500
@@ -100,6 +104,14 @@ _TOPICS = f"""WITH gone AS (DELETE FROM exam_topics WHERE ctid IN (
   SELECT ctid FROM exam_topics WHERE used_at < {_AGO} LIMIT :batch FOR UPDATE SKIP LOCKED) RETURNING 1)
 SELECT count(*) FROM gone"""
 
+_AUDIT = f"""WITH old AS (SELECT id FROM audit_log WHERE at < {_AGO} ORDER BY at LIMIT :batch)
+, gone AS (DELETE FROM audit_log a USING old WHERE a.id = old.id RETURNING 1)
+SELECT count(*) FROM gone"""
+
+_SESSIONS = f"""WITH gone AS (DELETE FROM sessions WHERE id IN (
+  SELECT id FROM sessions WHERE expires_at < {_AGO} LIMIT :batch) RETURNING 1)
+SELECT count(*) FROM gone"""
+
 #: The end, and among equal ones the id, of the job up to which events are gone. Only this process knows it: after a
 #: restart all kept jobs are looked at once. What is told about one later stays as long as the job itself.
 _events_gone: WeakKeyDictionary[Database, tuple[str, UUID]] = WeakKeyDictionary()
@@ -110,11 +122,17 @@ _Batch = Callable[[], tuple[int, bool]]
 
 
 def purge(
-    db: Database, *, jobs_hours: float, events_hours: float, go_on: Callable[[], bool] = lambda: True
+    db: Database,
+    *,
+    jobs_hours: float,
+    events_hours: float,
+    audit_hours: float = AUDIT_HOURS,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> dict[str, int]:
     """Purge what is past its time, batch by batch of each kind in turn, until nothing is left or ``go_on`` says no.
     Returns how many jobs lost their events, were purged and were forgotten, how many calls of no kept job were folded,
-    how many batches without jobs were removed, and how many deliveries, mails and sets of topics."""
+    how many batches without jobs were removed, and how many deliveries, mails, sets of topics, sessions and entries of
+    the audit log."""
     waiting: dict[str, _Batch] = {
         "events": partial(_purge_events, db, events_hours),
         "jobs": partial(_purge_some, db, _JOBS, jobs_hours, _BATCH),
@@ -124,6 +142,8 @@ def purge(
         "deliveries": partial(_purge_some, db, _DELIVERIES, NOTICE_HOURS, _BATCH),
         "mails": partial(_purge_some, db, _MAILS, NOTICE_HOURS, _BATCH),
         "topics": partial(_purge_some, db, _TOPICS, TOPICS_HOURS, _BATCH),
+        "sessions": partial(_purge_some, db, _SESSIONS, SESSION_HOURS, _BATCH),
+        "audit": partial(_purge_some, db, _AUDIT, audit_hours, _CALLS),
     }
     purged = dict.fromkeys(waiting, 0)
     while waiting:

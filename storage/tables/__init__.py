@@ -6,7 +6,18 @@ page (fillfactor 70) so that an update needs no new index entry, and no index co
 
 from __future__ import annotations
 
-from storage.tables import documents, exams, jobs, notices, operations, organizations, schedules
+from storage.tables import audit, documents, exams, identity, jobs, notices, operations, organizations, schedules
 from storage.tables.columns import metadata
 
-__all__ = ["documents", "exams", "jobs", "metadata", "notices", "operations", "organizations", "schedules"]
+__all__ = [
+    "audit",
+    "documents",
+    "exams",
+    "identity",
+    "jobs",
+    "metadata",
+    "notices",
+    "operations",
+    "organizations",
+    "schedules",
+]

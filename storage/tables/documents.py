@@ -133,6 +133,8 @@ catalog_updates = Table(
     Column("action", Text, nullable=False),
     Column("entry", JSONB),
     moment("created_at", required=True),
+    # What viewers, who don't see private courses, are told instead: gone, nothing; null: all of it.
+    Column("for_viewers", Text),
     CheckConstraint("action IN ('added', 'updated', 'deleted')", name="action"),
 )
 

@@ -16,7 +16,9 @@ from tasks.deps import Deps
 from tests.conftest import make_deps
 from tests.integration.stage import WATER, at_once, change, job, one, put_job, request, rows, start, together, types
 
-NOTHING = dict.fromkeys(("events", "jobs", "calls", "tombstones", "batches", "deliveries", "mails", "topics"), 0)
+NOTHING = dict.fromkeys(
+    ("events", "jobs", "calls", "tombstones", "batches", "deliveries", "mails", "topics", "sessions", "audit"), 0
+)
 
 
 def purge(deps: Deps) -> dict[str, int]:
@@ -159,7 +161,7 @@ def test_a_purge_ends_when_it_is_told_to_and_another_goes_on(deps: Deps, asker: 
     monkeypatch.setattr(retention, "_BATCH", 2)
     for _ in range(5):
         ended(deps, asker, 800)
-    asked = iter([True] * 10 + [False])  # eight kinds, then two more
+    asked = iter([True] * 12 + [False])  # ten kinds, then two more
     first = retention.purge(deps.db, jobs_hours=720, events_hours=168, go_on=lambda: next(asked))
     assert first == {**NOTHING, "events": 4, "jobs": 4}, "no kind waits until all of another is gone"
     assert purge(deps) == {**NOTHING, "events": 1, "jobs": 1}

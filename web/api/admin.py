@@ -16,11 +16,14 @@ from storage import attempts, corrections
 from tasks import admin, commands
 from web.api import jobs
 from web.api.jobs import LIST_QUERY, DoneSchema, JobListSchema, JobStartedSchema, job_id_of, read_job, started_answer
+from web.auditing import audited
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("admin", __name__, url_prefix="/api/admin"), Need(read="admin", write="admin"))
+blueprint = needs(
+    Blueprint("admin", __name__, url_prefix="/api/admin"), Need(read="admin", write="admin", scope="admin")
+)
 
 
 class AttemptErrorSchema(StrictSchema):
@@ -102,6 +105,7 @@ def show(job_id: str) -> Response:
 
 
 @blueprint.post("/jobs/<job_id>/requeue")
+@audited("admin.requeued", target="job")
 @describe(
     "Take a job that ended badly up again, in a new run from its first unfinished step.",
     {202: (JobStartedSchema, "It will run again.")},
@@ -109,11 +113,12 @@ def show(job_id: str) -> Response:
 )
 def requeue(job_id: str) -> Response:
     found = job_id_of(job_id)
-    commands.retry_job(deps(), who().asker, found)
+    commands.retry_job(deps(), who().asker, found, "admin.requeued")
     return started_answer(commands.Started(found, "pending", fresh=True))
 
 
 @blueprint.post("/jobs/<job_id>/mark-stale")
+@audited("admin.marked_stale", target="job")
 @describe(
     "Take a job out of the hands of its worker. Within seconds the reconciler gives it a new run, which costs one of "
     "its retries; a job without retries left becomes a dead letter.",
@@ -126,6 +131,7 @@ def mark_stale(job_id: str) -> Response:
 
 
 @blueprint.post("/jobs/<job_id>/dead-letter")
+@audited("admin.dead_lettered", target="job")
 @describe(
     "Put a job that failed or went stale among the dead letters.",
     {200: (DoneSchema, "It is a dead letter.")},
@@ -137,6 +143,7 @@ def dead_letter(job_id: str) -> Response:
 
 
 @blueprint.delete("/jobs/<job_id>")
+@audited("admin.deleted", target="job")
 @describe(
     "Delete a job that ended badly. What it saved stays.",
     {200: (DoneSchema, "It is gone.")},
@@ -152,8 +159,9 @@ def _done(message: str) -> Response:
 
 
 @blueprint.post("/reconcile")
+@audited("admin.reconciled")
 @describe(
-    "Find and correct drift now, in the whole system, instead of at the next tick.",
+    "Find and correct drift now, in what belongs to the organization, instead of at the next tick.",
     {200: (ReconciledSchema, "How often each kind was corrected; empty when all was well.")},
 )
 def reconcile() -> Response:

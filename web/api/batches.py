@@ -14,20 +14,19 @@ from schema.fields import Flag, StrictSchema, Text, Whole, load
 from schema.job import CancelSchema, is_id
 from storage import batches as rows
 from tasks import batches
-from web.api.jobs import KEY_LIMIT, JobRequestSchema, idempotency_key
+from web.api.jobs import JobRequestSchema, idempotency_key, key_argument
+from web.arguments import paged
+from web.auditing import audited
 from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("batches", __name__), Need(read="viewer", write="author"))
+blueprint = needs(Blueprint("batches", __name__), Need(read="viewer", write="author", scope="jobs"))
 
 #: The largest body of a batch, in bytes: 500 jobs with long notes.
 LARGEST_BATCH = 8_000_000
-_LIST_QUERY = {
-    "limit": "Batches on a page, 1 to 100; 20 unless told.",
-    "cursor": "The nextCursor of the page before.",
-}
+_LIST_QUERY = paged("Batches", 100, 20)
 
 
 class NewCourseBatchSchema(StrictSchema):
@@ -66,6 +65,7 @@ def _batch_id_of(text: str) -> UUID:
 
 
 @blueprint.post("/api/jobs/batch")
+@audited("batch.started", target="batch")
 @describe(
     "Ask for 1 to 500 courses at once. All are accepted, or none.",
     {
@@ -73,7 +73,7 @@ def _batch_id_of(text: str) -> UUID:
         200: (BatchStartedSchema, "This very request was accepted before; here is its batch."),
     },
     body=NewCourseBatchSchema,
-    headers={"Idempotency-Key": f"Your name for this request, 1 to {KEY_LIMIT} characters: again, the same batch."},
+    headers={"Idempotency-Key": key_argument("batch")},
     problems=(400, 409, 413, 422),
 )
 def start() -> Response:
@@ -119,10 +119,11 @@ def show(batch_id: str) -> Response:
     batch = rows.read(deps().db, who().organization_id, found)
     if batch is None:
         raise NotFound("There is no such batch.")
-    return jsonify({"batch": batch, "jobs": rows.members(deps().db, found)})
+    return jsonify({"batch": batch, "jobs": rows.members(deps().db, found, private=who().sees_private)})
 
 
 @blueprint.post("/api/batches/<batch_id>/cancel")
+@audited("batch.cancelled", target="batch")
 @describe(
     "Cancel every job of a batch that has not ended, and the pictures finished ones still wait for.",
     {200: (BatchCancelledSchema, "They are cancelled.")},

@@ -16,13 +16,16 @@ from schema.fields import StrictSchema, Text, Whole
 from schema.job import COURSE_ID
 from storage import courses, documents, reviews
 from storage.documents import Revision
+from web.arguments import as_pattern, one_of, paged, text
 from web.body import only_arguments, whole_argument
 from web.caching import tagged
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("courses", __name__, url_prefix="/api/courses"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("courses", __name__, url_prefix="/api/courses"), Need(read="viewer", write="author", scope="courses")
+)
 
 
 class ReviewSchema(StrictSchema):
@@ -56,13 +59,12 @@ class CourseListSchema(StrictSchema):
 
 _VISIBILITIES: tuple[str, ...] = get_args(Visibility)
 _LIST_QUERY = {
-    "q": "Words in title, description or subject.",
-    "subject": "Only this subject.",
-    "gradeBand": "Only this grade band.",
-    "tag": "Only courses with this tag.",
-    "visibility": "Only private, org or public ones.",
-    "limit": "Courses on a page, 1 to 200; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
+    "q": text("Words in title, description or subject."),
+    "subject": text("Only this subject."),
+    "gradeBand": text("Only this grade band."),
+    "tag": text("Only courses with this tag."),
+    "visibility": one_of("Only private, org or public ones.", _VISIBILITIES),
+    **paged("Courses", 200, 50, pattern=as_pattern(COURSE_ID)),
 }
 
 
@@ -91,11 +93,12 @@ def index() -> Response:
     if request.args.get("visibility", _VISIBILITIES[0]) not in _VISIBILITIES:
         raise Invalid([FieldError("visibility", "invalid_value", f"Use one of: {', '.join(_VISIBILITIES)}.")])
     after = request.args.get("cursor", "")
-    if after and not COURSE_ID.match(after):
+    if "cursor" in request.args and not COURSE_ID.match(after):
         raise Invalid([FieldError("cursor", "invalid_value", "Use the nextCursor of the page before.")])
     if any(re.search("\x00", value) for value in filters.values()):
         raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
-    found: list[Any] = courses.search(deps().db, who().organization_id, filters, after, limit + 1)
+    whose, private = who().organization_id, who().sees_private
+    found: list[Any] = courses.search(deps().db, whose, filters, after, limit + 1, private=private)
     following = found[limit - 1]["id"] if len(found) > limit else None
     return jsonify({"courses": found[:limit], "nextCursor": following})
 

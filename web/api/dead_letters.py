@@ -13,20 +13,22 @@ from schema.job import OLDER_JOB_TYPES
 from storage import attempts, jobs
 from tasks import admin
 from web.api.admin import AttemptErrorSchema, DeadLetterSchema
+from web.arguments import paged, text
+from web.auditing import audited
 from web.body import only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
 blueprint = needs(
-    Blueprint("dead_letters", __name__, url_prefix="/api/admin/dead-letters"), Need(read="admin", write="admin")
+    Blueprint("dead_letters", __name__, url_prefix="/api/admin/dead-letters"),
+    Need(read="admin", write="admin", scope="admin"),
 )
 
 _MOST = 500
 _QUERY = {
-    "jobType": "Only jobs of this kind.",
-    "limit": "Dead letters on a page, 1 to 200; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
+    "jobType": text("Only jobs of this kind."),
+    **paged("Dead letters", 200, 50),
 }
 
 
@@ -80,6 +82,7 @@ def index() -> Response:
 
 
 @blueprint.post("/requeue")
+@audited("admin.requeued", target="job")
 @describe(
     "Requeue several dead letters, the oldest first.",
     {200: (RequeuedSchema, "What became of each.")},

@@ -23,18 +23,19 @@ from web.api.exam_upload import (
     preview_of,
     sent_exam,
 )
+from web.arguments import paged
+from web.auditing import audited, unaudited
 from web.body import json_body, only_arguments, page, read_cursor, whole_argument
 from web.caching import tagged
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("exams", __name__, url_prefix="/api/exams"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("exams", __name__, url_prefix="/api/exams"), Need(read="viewer", write="author", scope="exams")
+)
 
-_LIST_QUERY = {
-    "limit": "Exams on a page, 1 to 200; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
-}
+_LIST_QUERY = paged("Exams", 200, 50)
 
 
 class ExamSummarySchema(StrictSchema):
@@ -79,6 +80,7 @@ def exam_id_of(text: str) -> UUID:
 
 
 @blueprint.post("")
+@audited("exam.made", target="exam")
 @describe(
     "Make an exam from JSON, or from a CSV or GIFT file.",
     {201: (ExamMadeSchema, "The exam, and what of a file was left out or changed.")},
@@ -97,6 +99,7 @@ def make() -> Response:
 
 
 @blueprint.post("/preview")
+@unaudited("It reads an exam and keeps nothing.")
 @describe(
     "Read an exam and say what is wrong with it. Nothing is kept.",
     {200: (ExamPreviewSchema, "Its questions as they would be kept, and every problem.")},
@@ -134,6 +137,7 @@ def show(exam_id: str) -> Response:
 
 
 @blueprint.put("/<exam_id>")
+@audited("exam.saved", target="exam")
 @describe(
     "Replace all an exam says. A question that carries its id keeps it.",
     {200: (ExamAnswerSchema, "The exam at its new revision.")},
@@ -147,6 +151,7 @@ def replace(exam_id: str) -> Response:
 
 
 @blueprint.delete("/<exam_id>")
+@audited("exam.removed", target="exam")
 @describe(
     "Archive an exam. Courses made from it stay.",
     {204: (None, "It is not shown any more.")},

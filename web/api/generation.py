@@ -14,14 +14,17 @@ from schema.errors import Invalid
 from schema.fields import Flag, Lines, StrictSchema, Text, load
 from schema.job import RETRYABLE, load_new_job
 from tasks import commands
-from web.api.jobs import DoneSchema, idempotency_key, job_id_of, read_job
+from web.api.jobs import DoneSchema, idempotency_key, job_id_of, key_argument, read_job
+from web.auditing import audited
 from web.body import json_body
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.streams.asking import stream_url
 from web.wiring import deps
 
-blueprint = needs(Blueprint("generation", __name__, url_prefix="/api/generation"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("generation", __name__, url_prefix="/api/generation"), Need(read="viewer", write="author", scope="jobs")
+)
 
 _STATUSES = {
     "pending": "pending",
@@ -63,11 +66,12 @@ def as_older(job: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/start")
+@audited("job.started", target="job")
 @describe(
     "Ask for a course from an exam (older name).",
     {202: (OlderStartedSchema, "The job is accepted."), 200: (OlderStartedSchema, "There is a job for it already.")},
     body=OlderStartSchema,
-    headers={"Idempotency-Key": "As for POST /api/jobs."},
+    headers={"Idempotency-Key": key_argument("job")},
     problems=(400, 409, 413, 422, 429),
 )
 def start() -> Response:
@@ -92,6 +96,7 @@ def start() -> Response:
 
 
 @blueprint.post("/cancel")
+@audited("job.cancelled", target="job")
 @describe(
     "Cancel a job (older name).",
     {200: (DoneSchema, "It is cancelled.")},

@@ -26,23 +26,28 @@ from schema.job import (
 from storage import events, jobs
 from tasks import commands
 from tasks.estimates import seconds_left
+from web.arguments import Argument, one_of, paged, text, whole
+from web.arguments import idempotency_key as named_key
+from web.auditing import audited
 from web.body import json_body, only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import Either, describe
 from web.identity import Need, needs, who
 from web.streams.asking import stream_url
 from web.wiring import deps
 
-blueprint = needs(Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("jobs", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author", scope="jobs")
+)
 
 KEY_LIMIT = 200
+_MOST_EVENTS = 2**31 - 1
 LIST_QUERY = {
-    "status": "Only jobs with this status.",
-    "jobType": "Only jobs of this kind.",
-    "courseId": "Only jobs of this course.",
-    "createdBy": "Only jobs asked for by this user.",
-    "batchId": "Only jobs of this batch.",
-    "limit": "Jobs on a page, 1 to 200; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
+    "status": one_of("Only jobs with this status.", STATUSES),
+    "jobType": text("Only jobs of this kind."),
+    "courseId": text("Only jobs of this course."),
+    "createdBy": text("Only jobs asked for by this user."),
+    "batchId": Argument("Only jobs of this batch.", format="uuid"),
+    **paged("Jobs", 200, 50),
 }
 _COLUMNS = {
     "status": "status",
@@ -51,7 +56,7 @@ _COLUMNS = {
     "createdBy": "created_by",
     "batchId": "batch_id",
 }
-_EVENTS_QUERY = {"after": "The seq of the last event seen; 0 is the beginning."}
+_EVENTS_QUERY = {"after": whole("The seq of the last event seen; 0 is the beginning.", 0, _MOST_EVENTS)}
 
 
 class JobRequestSchema(StrictSchema):
@@ -104,6 +109,12 @@ def read_job(job_id: str) -> dict[str, Any]:
     return job
 
 
+def key_argument(made: str) -> Argument:
+    """The header by which a request that is sent again makes nothing new."""
+    words = f"Your name for this request, 1 to {KEY_LIMIT} characters: sent again, the same {made}."
+    return named_key(words, KEY_LIMIT)
+
+
 def idempotency_key() -> str | None:
     """The caller's name for the request; none when it has none. Raises ``BadRequest`` (``bad_key``)."""
     key = request.headers.get("Idempotency-Key")
@@ -130,6 +141,7 @@ def started_answer(started: commands.Started) -> Response:
 
 
 @blueprint.post("")
+@audited("job.started", target="job")
 @describe(
     "Ask for a course. The job is durable once this answers.",
     {
@@ -137,7 +149,7 @@ def started_answer(started: commands.Started) -> Response:
         200: (JobStartedSchema, "This very request was accepted before; here is its job."),
     },
     body=JobRequestSchema,
-    headers={"Idempotency-Key": f"Your name for this request, 1 to {KEY_LIMIT} characters: sent again, the same job."},
+    headers={"Idempotency-Key": key_argument("job")},
     problems=(400, 409, 413, 422, 429),
 )
 def start() -> Response:
@@ -164,8 +176,9 @@ def index() -> Response:
         raise Invalid([FieldError("query", "invalid_value", "A filter contains a NUL character.")])
     if "batch_id" in filters and not is_id(filters["batch_id"]):
         raise Invalid([FieldError("batchId", "invalid_value", "Not a batch id.")])
-    whose = who().organization_id
-    found = jobs.newest(deps().db, whose, filters, read_cursor(), limit + 1, seconds_left(deps(), whose))
+    whose, private = who().organization_id, who().sees_private
+    left = seconds_left(deps(), whose)
+    found = jobs.newest(deps().db, whose, filters, read_cursor(), limit + 1, left, private=private)
     shown, following = page(found, limit)
     return jsonify({"jobs": shown, "nextCursor": following})
 
@@ -186,12 +199,13 @@ def show(job_id: str) -> Response:
 )
 def list_events(job_id: str) -> Response:
     only_arguments(_EVENTS_QUERY)
-    after = whole_argument("after", 0, 0, 2**31 - 1)
+    after = whole_argument("after", 0, 0, _MOST_EVENTS)
     read_job(job_id)
     return jsonify({"events": events.after(deps().db, who().organization_id, UUID(job_id), after)})
 
 
 @blueprint.post("/<job_id>/cancel")
+@audited("job.cancelled", target="job")
 @describe(
     "Cancel a job, or the pictures a finished one still waits for.",
     {200: (DoneSchema, "It is cancelled.")},
@@ -206,6 +220,7 @@ def cancel(job_id: str) -> Response:
 
 
 @blueprint.post("/<job_id>/retry")
+@audited("job.retried", target="job")
 @describe(
     "Take a job up again from its first unfinished step.",
     {202: (JobStartedSchema, "It will run again.")},

@@ -16,12 +16,15 @@ from schema.organization_settings import (
 from storage import organization_settings
 from storage.organization_settings import Kept
 from tasks.organization_settings import choose_settings
+from web.auditing import audited
 from web.body import json_body
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("settings", __name__, url_prefix="/api/settings"), Need(read="viewer", write="admin"))
+blueprint = needs(
+    Blueprint("settings", __name__, url_prefix="/api/settings"), Need(read="viewer", write="admin", scope="settings")
+)
 
 
 class SettingsAnswerSchema(StrictSchema):
@@ -38,6 +41,7 @@ def show() -> Response:
 
 
 @blueprint.put("")
+@audited("settings.changed", target="settings")
 @describe(
     "Choose all settings at once. What is left out, or null, has its default.",
     {200: (SettingsAnswerSchema, "They hold from the next step of every job.")},

@@ -17,7 +17,9 @@ from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("partial", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("partial", __name__, url_prefix="/api/jobs"), Need(read="viewer", write="author", scope="jobs")
+)
 
 
 class PartialGroupSchema(StrictSchema):

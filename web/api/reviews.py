@@ -10,17 +10,18 @@ from schema.fields import StrictSchema, Text, Whole, load
 from schema.job import COURSE_ID
 from storage import reviews as rows
 from tasks import reviews
+from web.arguments import paged
+from web.auditing import audited
 from web.body import only_arguments, optional_body, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("reviews", __name__, url_prefix="/api"), Need(read="viewer", write="admin"))
+blueprint = needs(
+    Blueprint("reviews", __name__, url_prefix="/api"), Need(read="author", write="admin", scope="courses")
+)
 
-_LIST_QUERY = {
-    "limit": "Courses on a page, 1 to 100; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
-}
+_LIST_QUERY = paged("Courses", 100, 50)
 
 
 class WaitingSchema(StrictSchema):
@@ -64,6 +65,7 @@ def index() -> Response:
 
 
 @blueprint.post("/courses/<course_id>/approve")
+@audited("review.approved", target="course")
 @describe(
     "Approve a course: its current revision enters the catalog.",
     {200: (ApprovedSchema, "It is in the catalog; also when it was before.")},

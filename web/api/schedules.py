@@ -13,17 +13,19 @@ from schema.schedule import NewScheduleSchema, ScheduleChangesSchema, ScheduleSc
 from storage import schedules as rows
 from tasks import schedules
 from web.api.jobs import JobStartedSchema, started_answer
+from web.arguments import paged
+from web.auditing import audited
 from web.body import json_body, only_arguments, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("schedules", __name__, url_prefix="/api/schedules"), Need(read="viewer", write="author"))
+blueprint = needs(
+    Blueprint("schedules", __name__, url_prefix="/api/schedules"),
+    Need(read="viewer", write="author", scope="schedules"),
+)
 
-_LIST_QUERY = {
-    "limit": "Schedules on a page, 1 to 100; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
-}
+_LIST_QUERY = paged("Schedules", 100, 50)
 
 
 class ScheduleListSchema(StrictSchema):
@@ -53,6 +55,7 @@ def index() -> Response:
 
 
 @blueprint.post("")
+@audited("schedule.made", target="schedule")
 @describe(
     "Have a request made again and again. It is checked now, and again each time it is made.",
     {201: (ScheduleSchema, "The schedule, with its next times.")},
@@ -77,6 +80,7 @@ def show(schedule_id: str) -> Response:
 
 
 @blueprint.patch("/<schedule_id>")
+@audited("schedule.changed", "schedule.paused", "schedule.resumed", target="schedule")
 @describe(
     "Change a schedule, pause or resume it. What is left out stays.",
     {200: (ScheduleSchema, "The schedule as it is now.")},
@@ -89,6 +93,7 @@ def change(schedule_id: str) -> Response:
 
 
 @blueprint.delete("/<schedule_id>")
+@audited("schedule.removed", target="schedule")
 @describe("Remove a schedule. The jobs it started stay.", {204: (None, "It is removed.")}, problems=(404,))
 def remove(schedule_id: str) -> Response:
     schedules.remove(deps(), who().asker, _schedule_id(schedule_id))
@@ -96,6 +101,7 @@ def remove(schedule_id: str) -> Response:
 
 
 @blueprint.post("/<schedule_id>/run")
+@audited("schedule.run", target="schedule")
 @describe(
     "Make the request now, besides its times; also while the schedule is paused.",
     {

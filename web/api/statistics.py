@@ -7,14 +7,17 @@ from marshmallow import fields
 
 from schema.fields import StrictSchema, Text, Whole
 from storage import statistics
+from web.arguments import whole
 from web.body import only_arguments, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("statistics", __name__, url_prefix="/api/admin"), Need(read="admin", write="admin"))
+blueprint = needs(
+    Blueprint("statistics", __name__, url_prefix="/api/admin"), Need(read="admin", write="admin", scope="admin")
+)
 
-_QUERY = {"days": "How many days, today (in UTC) being the last; 1 to 366, 30 unless told."}
+_QUERY = {"days": whole("How many days, today (in UTC) being the last; 1 to 366, 30 unless told.", 1, 366)}
 
 
 class _SpanSchema(StrictSchema):

@@ -14,6 +14,7 @@ from schema.errors import NotFound
 from storage import events, jobs
 from tasks.estimates import seconds_left
 from web.api.jobs import job_id_of
+from web.arguments import last_seen as number
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.streams import token
@@ -23,7 +24,7 @@ from web.streams.feeds import JobFeed
 from web.streams.handover import open_stream
 from web.wiring import deps
 
-_NEED = Need(read="viewer", write="author", by_token=True)
+_NEED = Need(read="viewer", write="author", by_token=True, scope="jobs")
 blueprint = needs(Blueprint("stream", __name__, url_prefix="/api/jobs"), _NEED)
 #: The same under the name older clients know.
 older = needs(Blueprint("older_stream", __name__, url_prefix="/api/generation"), _NEED)
@@ -34,8 +35,11 @@ _DESCRIBED = describe(
         200: (None, "Every event after Last-Event-ID, and then each as it comes, until the job is over."),
         204: (None, "The job is over and every event was seen."),
     },
-    headers={"Last-Event-ID": "The id of the last event seen. A browser's EventSource sends it by itself."},
-    query={"lastEventId": "For the first connect, where an EventSource can't set Last-Event-ID.", **AGAIN},
+    headers={"Last-Event-ID": number("The id of the last event seen. A browser's EventSource sends it by itself.")},
+    query={
+        "lastEventId": number("For the first connect, where an EventSource can't set Last-Event-ID."),
+        **AGAIN,
+    },
     problems=(404, 422, 501, 503),
     media_type="text/event-stream",
 )

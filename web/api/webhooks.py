@@ -20,17 +20,18 @@ from schema.webhook import (
 from storage import deliveries
 from storage import webhooks as rows
 from tasks import webhooks
+from web.arguments import paged
+from web.auditing import audited
 from web.body import json_body, only_arguments, page, read_cursor, whole_argument
 from web.describe import describe
 from web.identity import Need, needs, who
 from web.wiring import deps
 
-blueprint = needs(Blueprint("webhooks", __name__, url_prefix="/api/webhooks"), Need(read="admin", write="admin"))
+blueprint = needs(
+    Blueprint("webhooks", __name__, url_prefix="/api/webhooks"), Need(read="admin", write="admin", scope="webhooks")
+)
 
-_LOG_QUERY = {
-    "limit": "Deliveries on a page, 1 to 200; 50 unless told.",
-    "cursor": "The nextCursor of the page before.",
-}
+_LOG_QUERY = paged("Deliveries", 200, 50)
 
 
 class WebhookListSchema(StrictSchema):
@@ -55,6 +56,7 @@ def index() -> Response:
 
 
 @blueprint.post("")
+@audited("webhook.made", target="webhook")
 @describe(
     "Make a webhook. Only this answer tells its secret.",
     {201: (WebhookWithSecretSchema, "The webhook, and the secret that its deliveries are signed with.")},
@@ -80,6 +82,7 @@ def show(webhook_id: str) -> Response:
 
 
 @blueprint.patch("/<webhook_id>")
+@audited("webhook.changed", target="webhook")
 @describe(
     "Change a webhook, pause or resume it. What is left out stays.",
     {200: (WebhookSchema, "The webhook as it is now.")},
@@ -92,6 +95,7 @@ def change(webhook_id: str) -> Response:
 
 
 @blueprint.delete("/<webhook_id>")
+@audited("webhook.removed", target="webhook")
 @describe("Remove a webhook with its log.", {204: (None, "It is removed.")}, problems=(404,))
 def remove(webhook_id: str) -> Response:
     webhooks.remove(deps(), who().asker, _webhook_id(webhook_id))
@@ -99,6 +103,7 @@ def remove(webhook_id: str) -> Response:
 
 
 @blueprint.post("/<webhook_id>/test")
+@audited("webhook.tested", target="webhook")
 @describe(
     "Send a test, which tells of no job.",
     {202: (DeliverySchema, "It goes out within a second or so; the log shows what came of it.")},
@@ -109,6 +114,7 @@ def test(webhook_id: str) -> Response:
 
 
 @blueprint.post("/<webhook_id>/rotate-secret")
+@audited("webhook.secret_rotated", target="webhook")
 @describe(
     "Give a webhook another secret. Only this answer tells it.",
     {200: (WebhookWithSecretSchema, "The webhook with its new secret.")},
@@ -138,6 +144,7 @@ def list_deliveries(webhook_id: str) -> Response:
 
 
 @blueprint.post("/<webhook_id>/deliveries/<delivery_id>/redeliver")
+@audited("webhook.redelivered", target="webhook")
 @describe(
     "Deliver something once more, under the same id.",
     {202: (DeliverySchema, "It goes out within a second or so; the log shows what came of it.")},

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from schema.clock import iso
 from schema.fields import Flag, StrictSchema, Text, Whole
@@ -150,6 +150,9 @@ UNNUMBERED_TYPES: dict[str, type[Schema]] = {"content_delta": _Delta, "job_snaps
 
 class EventSchema(Schema):
     """An event as shown; the other fields depend on ``type``."""
+
+    class Meta:
+        unknown = INCLUDE
 
     type = fields.String(required=True)
     jobId = fields.String(required=True)

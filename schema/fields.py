@@ -41,14 +41,14 @@ class Text(fields.String):
 
 class Lines(Text):
     """What a person writes over several lines: no control characters but tabs and line breaks, and none that turn the
-    direction of the text."""
+    direction of the text. ``refused`` is the class of such characters."""
 
     default_error_messages = {"control": "Contains a control character other than tabs and line breaks."}
-    _refused = _NOT_IN_LINES
+    refused = _NOT_IN_LINES
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if self._refused.search(text):
+        if self.refused.search(text):
             raise self.make_error("control")
         return text
 
@@ -57,7 +57,7 @@ class Line(Lines):
     """What a person writes on one line, such as a title."""
 
     default_error_messages = {"control": "Contains a line break, a tab or another control character."}
-    _refused = _NOT_IN_A_LINE
+    refused = _NOT_IN_A_LINE
 
 
 class Few(fields.List[Any]):

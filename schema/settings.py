@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from schema.environment import Reader
 from schema.errors import SettingsError
+from schema.guarding import GuardSettings, read_frame_ancestors, read_origins
+from schema.identity_settings import IdentitySettings, read_identity
 from schema.mail import MailSettings, read_mail_settings
+from schema.redaction import KNOWN
+from schema.secrets import secrets_of
 from schema.targets import NOWHERE_PRIVATE, PrivateTargets, read_private_targets
 
 DEMO_ORGANIZATION_ID = "00000000-0000-4000-8000-000000000001"
@@ -73,10 +77,11 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class RetentionSettings:
-    """How long, in hours, finished jobs and their events are kept."""
+    """How long, in hours, finished jobs, their events, and entries of the audit log are kept."""
 
     job_hours: float
     event_hours: float
+    audit_hours: float
 
 
 @dataclass(frozen=True)
@@ -112,83 +117,34 @@ class Settings:
     sentry_dsn: str | None = field(repr=False)
     otel_endpoint: str | None = field(repr=False)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    #: As whom the web and the workers connect; none: as whom ``database_url`` says, and the web becomes its role.
+    web_database_url: str | None = field(default=None, repr=False)
+    worker_database_url: str | None = field(default=None, repr=False)
+    guards: GuardSettings = field(default_factory=GuardSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+
+    @property
+    def signing_keys(self) -> list[str]:
+        """What signs cookies and tokens, the present key last; those before it only verify."""
+        return [*reversed(self.identity.older_keys), self.secret_key]
 
     def __repr__(self) -> str:
         """Settings hold secrets, so their text never shows a value."""
         return "Settings(...)"
 
 
-class _Reader:
-    """Reads typed values and collects every fault, so that one start shows all of them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.faults: list[str] = []
-
-    def text(self, name: str, default: str | None = None, *, needs: str = "") -> str:
-        value = self.environ.get(name, "").strip()
-        if value:
-            return value
-        if default is None:
-            self.faults.append(f"{name} is not set. It needs {needs}.")
-            return ""
-        return default
-
-    def optional(self, name: str) -> str | None:
-        return self.environ.get(name, "").strip() or None
-
-    def shaped(self, name: str, pattern: str, needs: str) -> str | None:
-        """A text that fits a pattern from its beginning. The fault doesn't repeat it: it may carry a password."""
-        value = self.optional(name)
-        if value and not (re.match(pattern, value) and _port_is_sound(value)):
-            self.faults.append(f"{name} is malformed. It needs {needs}.")
-        return value
-
-    def url(self, name: str, pattern: str, needs: str) -> str:
-        return self.shaped(name, pattern, needs) or self.text(name, needs=needs)
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        raw = self.environ.get(name, "").strip()
-        if not raw:
-            return default
-        try:
-            value = float(raw)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            self.faults.append(f"{name} is {raw!r}. It needs a number from {low:g} to {high:g}.")
-            return default
-        return value
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        raw = self.environ.get(name, "").strip()
-        if raw and not re.fullmatch(r"-?\d+", raw):
-            self.faults.append(f"{name} is {raw!r}. It needs a whole number from {low} to {high}.")
-            return default
-        return int(self.number(name, default, low, high))
-
-    def limit(self, name: str) -> int | None:
-        """A number a minute; none when it is unset."""
-        return self.whole(name, 1, 1, 1_000_000_000) if self.optional(name) else None
-
-
-def _port_is_sound(url: str) -> bool:
-    """Whether a URL names no port, or one that exists. It stands behind the password, which may contain anything."""
-    _, _, rest = url.partition("://")
-    host = re.split("[/?#]", rest.rpartition("@")[2])[0]
-    port = re.search(r":([^:\]]*)\Z", host)
-    return port is None or (re.fullmatch(r"[0-9]{1,5}", port[1]) is not None and 0 < int(port[1]) < 65536)
+_POSTGRES = r"postgres(ql(\+psycopg2)?)?://", "a URL like postgresql://user:password@host:5432/name"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read every setting. Raises ``SettingsError`` that names each missing or malformed one."""
-    read = _Reader(environ)
+    read = Reader(environ)
     stale_after = read.number("STALE_AFTER_SECONDS", 60, 1, 86400)
     settings = Settings(
         home=Path(read.text("COURSEWRIGHT_HOME", ".coursewright")).absolute(),
-        database_url=read.url(
-            "DATABASE_URL", r"postgres(ql(\+psycopg2)?)?://", "a URL like postgresql://user:password@host:5432/name"
-        ),
+        database_url=read.url("DATABASE_URL", *_POSTGRES),
+        web_database_url=read.shaped("WEB_DATABASE_URL", *_POSTGRES),
+        worker_database_url=read.shaped("WORKER_DATABASE_URL", *_POSTGRES),
         redis_url=read.url("REDIS_URL", r"rediss?://", "a URL like redis://:password@host:6379/0"),
         s3=S3Settings(
             endpoint_url=read.url("S3_ENDPOINT_URL", r"https?://[^/?#]", "a URL like https://s3.example.org"),
@@ -228,6 +184,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         retention=RetentionSettings(
             job_hours=read.number("JOB_RETENTION_HOURS", 720, 1, 1_000_000),
             event_hours=read.number("EVENT_RETENTION_HOURS", 168, 1, 1_000_000),
+            # The database itself refuses to let go of what is younger than thirty days.
+            audit_hours=read.whole("AUDIT_RETENTION_DAYS", 400, 30, 36_500) * 24.0,
         ),
         agent_token=read.optional("AGENT_TOKEN"),
         host=read.text("HOST", "127.0.0.1"),
@@ -244,6 +202,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             "OTEL_EXPORTER_OTLP_ENDPOINT", r"https?://[^/?#]", "a URL like http://127.0.0.1:4318"
         ),
         notices=_read_notices(read),
+        guards=_read_guards(read),
+        identity=read_identity(read),
     )
     if settings.jobs.stale_after_seconds <= 2 * settings.jobs.heartbeat_seconds:
         read.faults.append(
@@ -256,7 +216,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _read_notices(read: _Reader) -> NoticeSettings:
+def _read_notices(read: Reader) -> NoticeSettings:
     named, targets = read.optional("WEBHOOK_PRIVATE_TARGETS"), NOWHERE_PRIVATE
     try:
         targets = read_private_targets(named) if named else targets
@@ -268,7 +228,30 @@ def _read_notices(read: _Reader) -> NoticeSettings:
     return NoticeSettings(targets, _read_mail(read), public_url.rstrip("/") if public_url else None)
 
 
-def _read_mail(read: _Reader) -> MailSettings | None:
+def _read_guards(read: Reader) -> GuardSettings:
+    origins, ancestors = read.optional("CORS_ORIGINS"), read.optional("FRAME_ANCESTORS")
+    usual = GuardSettings()
+    cors_origins, frame_ancestors = usual.cors_origins, usual.frame_ancestors
+    try:
+        cors_origins = read_origins(origins) if origins else cors_origins
+    except ValueError:
+        read.faults.append(
+            "CORS_ORIGINS is malformed. It needs origins like https://app.example.org with commas between, or *."
+        )
+    try:
+        frame_ancestors = read_frame_ancestors(ancestors) if ancestors else frame_ancestors
+    except ValueError:
+        read.faults.append("FRAME_ANCESTORS is malformed. It needs self, none, or sites like https://*.example.org.")
+    return GuardSettings(
+        rate_per_minute=read.whole("RATE_LIMIT_PER_MINUTE", usual.rate_per_minute, 1, 1_000_000),
+        streams_per_identity=read.whole("STREAMS_PER_IDENTITY", usual.streams_per_identity, 1, 100_000),
+        trusted_proxies=read.whole("TRUSTED_PROXIES", usual.trusted_proxies, 0, 10),
+        cors_origins=cors_origins,
+        frame_ancestors=frame_ancestors,
+    )
+
+
+def _read_mail(read: Reader) -> MailSettings | None:
     url, sender = read.optional("SMTP_URL"), read.optional("MAIL_FROM")
     if url is None and sender is None:
         return None
@@ -285,5 +268,8 @@ def _read_mail(read: _Reader) -> MailSettings | None:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read from its environment on first use."""
-    return read_settings(os.environ)
+    """The settings of this process, read from its environment on first use. From then on nothing it logs holds a secret
+    of theirs."""
+    read = read_settings(os.environ)
+    KNOWN.add(secrets_of(read))
+    return read

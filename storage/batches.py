@@ -15,6 +15,7 @@ from schema.job import ACTIVE, STATUSES
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
 from storage.jobs import NewRow, usage_as_shown
+from storage.privacy import IS_PRIVATE_JOB
 from storage.statuses import IS_ACTIVE
 
 # --- making ---------------------------------------------------------------------------------------------------
@@ -185,13 +186,14 @@ def newest(
     return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
 
 
-def members(db: Database, batch_id: UUID) -> list[dict[str, Any]]:
-    """The jobs of a batch in their order: how each stands, and what its error is (its details are in the job)."""
+def members(db: Database, batch_id: UUID, *, private: bool = True) -> list[dict[str, Any]]:
+    """The jobs of a batch in their order, with or without those of private courses: how each stands, and what its error
+    is (its details are in the job)."""
     with db.statement() as tx:
         rows = tx.run(
-            """SELECT id, status, course_id, error - 'details' AS error FROM jobs WHERE batch_id = :batch
-            ORDER BY created_at, id""",
-            {"batch": batch_id},
+            f"""SELECT id, status, course_id, error - 'details' AS error FROM jobs j WHERE batch_id = :batch
+            AND (:private OR NOT {IS_PRIVATE_JOB}) ORDER BY created_at, id""",
+            {"batch": batch_id, "private": private},
         ).all()
     return [{"jobId": str(row.id), "status": row.status, "courseId": row.course_id, "error": row.error} for row in rows]
 

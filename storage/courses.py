@@ -10,9 +10,14 @@ from schema.clock import iso
 from storage.db import Database
 
 
-def search(db: Database, organization_id: UUID, filters: Mapping[str, str], after: str, limit: int) -> list[Any]:
-    """The organization's courses by id, those after ``after``. ``q`` looks in title, description and subject."""
+def search(
+    db: Database, organization_id: UUID, filters: Mapping[str, str], after: str, limit: int, *, private: bool = True
+) -> list[Any]:
+    """The organization's courses by id, those after ``after``, with or without private ones. ``q`` looks in title,
+    description and subject."""
     where = ["organization_id = :org", "course_id > :after"]
+    if not private:
+        where.append("visibility <> 'private'")
     values: dict[str, Any] = {"org": organization_id, "after": after, "limit": limit}
     if "q" in filters:
         where.append("(title || ' ' || description || ' ' || subject) ILIKE :q ESCAPE '\\'")

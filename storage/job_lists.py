@@ -7,6 +7,7 @@ from uuid import UUID
 
 from schema.clock import iso
 from storage.db import Database
+from storage.privacy import IS_PRIVATE_JOB
 from storage.statuses import IS_ACTIVE
 
 
@@ -33,13 +34,14 @@ LEFT JOIN exams e ON e.organization_id = j.organization_id AND e.id::text = j.ex
 WHERE j.organization_id = :org"""
 _LISTED = f"""SELECT j.id, j.job_type, j.status, j.progress, j.progress_message, j.course_id, j.created_at,
   {IS_ACTIVE} AS is_active, {_TITLE} AS title
-{_JOBS} AND j.parent_job_id IS NULL AND j.purged_at IS NULL ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"""
+{_JOBS} AND j.parent_job_id IS NULL AND j.purged_at IS NULL AND (:private OR NOT {IS_PRIVATE_JOB})
+ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"""
 
 
-def recent(db: Database, organization_id: UUID, limit: int) -> list[Listed]:
-    """The organization's newest jobs, newest first."""
+def recent(db: Database, organization_id: UUID, limit: int, *, private: bool = True) -> list[Listed]:
+    """The organization's newest jobs, newest first, with or without those of private courses."""
     with db.statement() as tx:
-        rows = tx.run(_LISTED, {"org": organization_id, "limit": limit}).all()
+        rows = tx.run(_LISTED, {"org": organization_id, "limit": limit, "private": private}).all()
     return [
         Listed(
             job_id=row.id,
@@ -64,12 +66,14 @@ def title(db: Database, organization_id: UUID, job_id: UUID) -> str | None:
     return found
 
 
-def at_work(db: Database, organization_id: UUID) -> int:
-    """How many of the organization's jobs have neither ended nor wait for a person."""
+def at_work(db: Database, organization_id: UUID, *, private: bool = True) -> int:
+    """How many of the organization's jobs have neither ended nor wait for a person, with or without those of private
+    courses."""
     with db.statement() as tx:
         return int(
             tx.run(
-                f"SELECT count(*) FROM jobs WHERE organization_id = :org AND parent_job_id IS NULL AND {IS_ACTIVE}",
-                {"org": organization_id},
+                f"""SELECT count(*) FROM jobs j WHERE organization_id = :org AND parent_job_id IS NULL AND {IS_ACTIVE}
+                AND (:private OR NOT {IS_PRIVATE_JOB})""",
+                {"org": organization_id, "private": private},
             ).scalar_one()
         )

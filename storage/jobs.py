@@ -14,6 +14,7 @@ from schema.events import Event
 from schema.job import SINGLE_PRIORITY
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
+from storage.privacy import IS_PRIVATE_JOB
 from storage.statuses import IS_ACTIVE
 
 # --- making ---------------------------------------------------------------------------------------------------
@@ -250,9 +251,14 @@ def newest(
     before: tuple[datetime, UUID] | None,
     limit: int,
     seconds_left: SecondsLeft = _nobody_knows,
+    *,
+    private: bool = True,
 ) -> list[dict[str, Any]]:
-    """Jobs of the organization, newest first, those made before the given one. ``filters`` are column names."""
+    """Jobs of the organization, newest first, those made before the given one, with or without those of private
+    courses. ``filters`` are column names."""
     where = ["j.organization_id = :org", "j.purged_at IS NULL"]
+    if not private:
+        where.append(f"NOT {IS_PRIVATE_JOB}")
     values: dict[str, Any] = {"org": organization_id, "limit": limit}
     for column in ("status", "job_type", "course_id", "created_by", "batch_id"):
         if column in filters:

@@ -167,10 +167,12 @@ class ObjectStore:
         number = (found.metadata or {}).get(_NUMBER, "0")
         return Stored(str(found.etag), int(number), found.last_modified)
 
-    def list(self, bucket: str, after: str = "", limit: int = 1000) -> Sequence[Found]:
-        """Objects in the order of their keys, those after the given one. Empty when there is no such bucket."""
+    def list(self, bucket: str, after: str = "", limit: int = 1000, prefix: str = "") -> Sequence[Found]:
+        """Objects whose keys begin so, in the order of their keys, those after the given one. Empty when there is no
+        such bucket."""
         try:
-            listed = islice(self.client.list_objects(bucket, recursive=True, start_after=after or None), limit)
+            found = self.client.list_objects(bucket, prefix=prefix or None, recursive=True, start_after=after or None)
+            listed = islice(found, limit)
             return [Found(str(one.object_name), one.last_modified) for one in listed if one.last_modified]
         except S3Error as error:
             if error.code == "NoSuchBucket":

@@ -34,7 +34,9 @@ class Spec:
     name: str
     argv: list[str]
     log: Path
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    #: Which variables of this process's environment it gets besides ``env``; all unless told.
+    inherits: frozenset[str] | None = None
     user: int | None = None
     cwd: Path | None = None
     prepare: Callable[[], None] | None = None
@@ -42,6 +44,16 @@ class Spec:
     ready_within: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 10.0
+
+
+#: What a server needs of the environment. Not the settings: a server that is another user's, as Postgres is under root,
+#: would show them to whatever else that user runs.
+SERVERS_INHERIT = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "COURSEWRIGHT_HOME"})
+
+
+def inherited(names: frozenset[str] | None) -> dict[str, str]:
+    """The environment of this process, or these of it."""
+    return {name: value for name, value in os.environ.items() if names is None or name in names}
 
 
 def end_with_parent(stop_signal: signal.Signals = signal.SIGTERM) -> None:
@@ -71,7 +83,7 @@ def start(spec: Spec) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **spec.env},
+            env={**inherited(spec.inherits), **spec.env},
             cwd=spec.cwd,
             user=spec.user,
             extra_groups=[] if spec.user is not None else None,

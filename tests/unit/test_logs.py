@@ -10,8 +10,11 @@ from uuid import UUID
 
 import pytest
 import structlog
+from gunicorn.config import Config
 
+from schema.redaction import KNOWN
 from tasks import logs
+from web.gunicorn_logs import Logger
 
 
 class Console(io.StringIO):
@@ -110,3 +113,33 @@ def test_being_configured_twice_does_not_say_things_twice(console: Console) -> N
     console.configure("INFO")
     structlog.get_logger("ours").info("once")
     assert len(console.lines()) == 1
+
+
+def test_no_line_holds_a_secret_whoever_writes_it(console: Console) -> None:
+    KNOWN.add(["a-value-of-a-setting"])
+    for log in (structlog.get_logger("ours"), logging.getLogger("theirs")):
+        try:
+            raise ValueError("failed with a-value-of-a-setting and Bearer abcdefghijkl")
+        except ValueError:
+            log.exception("tried redis://:swordfish@127.0.0.1 with a-value-of-a-setting")
+    structlog.get_logger("ours").info("told", token="abc", nested={"deep": ["a-value-of-a-setting"]}, tokens=12)
+    written = console.getvalue()
+    for secret in ("a-value-of-a-setting", "abcdefghijkl", "swordfish", '"abc"'):
+        assert secret not in written
+    *_, told = console.lines()
+    assert (told["token"], told["nested"], told["tokens"]) == ("[secret]", {"deep": ["[secret]"]}, 12)
+
+
+def test_gunicorns_own_lines_hold_none_either() -> None:
+    logger = Logger(Config())
+    try:
+        said = io.StringIO()
+        for handler in logger.error_log.handlers:
+            handler.stream = said
+        logger.error("Error handling request %s", "/api/jobs/1/stream?token=abc.def")
+        logger.info("Listening at: %s", "http://127.0.0.1:8000")
+        assert "Error handling request /api/jobs/1/stream?token=[secret]" in said.getvalue()
+        assert "Listening at: http://127.0.0.1:8000" in said.getvalue()
+    finally:
+        for handler in list(logger.error_log.handlers):
+            logger.error_log.removeHandler(handler)

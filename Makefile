@@ -28,8 +28,8 @@ $(STAMP): requirements.txt requirements-observability.txt requirements-dev.txt c
 
 setup: $(STAMP) ## Make .venv with everything pinned
 
-demo: setup ## Start everything, have courses made over HTTP, check them, stop everything
-	@$(VENV)/bin/coursewright demo
+demo: setup ## Start everything, have courses made over HTTP, check them, stop everything; ORGS=2: for two schools
+	@$(VENV)/bin/coursewright demo $(if $(ORGS),--schools $(ORGS))
 
 up: setup ## Run everything on this machine until Ctrl-C
 	@exec $(VENV)/bin/coursewright up
@@ -54,6 +54,14 @@ browser: setup ## Only the pages, in a real Chromium; SCREENSHOTS=folder keeps w
 chaos: setup ## Break everything for ten minutes under load, then check every promise; SEED= repeats a run
 	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
+audit: setup ## Ask PyPI what is known of the pinned versions (needs a network); the linter's own checks run in lint
+	@$(PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@$(VENV)/audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
+fuzz: setup ## Ask the API for what its description says, as everybody, for SECONDS=300; SEED= repeats a run
+	@$(VENV)/bin/python -m tests.access --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
 bench: setup ## The engine beside a raw Celery chain and DBOS
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@$(VENV)/bin/python -m bench.engine
@@ -61,4 +69,4 @@ bench: setup ## The engine beside a raw Celery chain and DBOS
 clean: ## Remove .venv and everything that was run here
 	@rm -rf $(VENV) .coursewright .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo up style lint test browser chaos bench clean
+.PHONY: help setup demo up style lint test browser chaos audit fuzz bench clean

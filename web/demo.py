@@ -10,92 +10,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
 import click
-import urllib3
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from schema.problem import errors_of
-from schema.rules import check
 from storage.processes import end_with_parent
+from web.demo_courses import Client, DemoFailed, report, requests, watch
+from web.demo_wall import check_wall
 
-#: How long everything may take to come up, and one course to be made, in seconds.
-UP_WITHIN, COURSE_WITHIN = 90, 300
-
-
-class DemoFailed(Exception):
-    """Something did not go as it should; the message says what."""
+#: How long everything may take to come up, in seconds.
+UP_WITHIN = 90
+ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-c", "from web.cli import main; main()")
 
 
 class NotStarted(Exception):
     """Everything together refused to start. The message is the line it said, and it names what to change."""
 
 
-@dataclass
-class Ordered:
-    """One course that was asked for."""
-
-    name: str
-    job_id: str
-    bar: TaskID
-    began: float
-    seconds: float = 0.0
+#: What the schools beside the demo school are called.
+SCHOOLS = ("Lakeside School", "Hill School", "Harbour School", "Forest School")
 
 
-class Client:
-    """A program that calls the API for one organization. ``before`` is called before each call."""
-
-    def __init__(self, url: str, token: str, organization_id: str, before: Callable[[], None]) -> None:
-        self.url = url
-        self.before = before
-        self.organization_id = organization_id
-        self.headers = {"X-Agent-Token": token, "X-Organization-Id": organization_id}
-        self.http = urllib3.PoolManager(retries=urllib3.Retry(2), timeout=urllib3.Timeout(10))
-
-    def call(self, method: str, path: str, body: Any | None = None) -> Any:
-        """Call the API and return its JSON. Raises ``DemoFailed`` with the problem's words on any error."""
-        self.before()
-        answer = self.http.request(method, self.url + path, headers=self.headers, json=body)
-        if answer.status >= 400:
-            detail = answer.json().get("detail", "") if answer.data else ""
-            raise DemoFailed(f"{method} {path} answered {answer.status}: {detail}")
-        return answer.json()
-
-
-def requests(with_model: bool) -> dict[str, dict[str, Any]]:
-    """What is asked for: a pack, arithmetic, a pack with pictures, and a model's course when there is a model."""
-    asked: dict[str, dict[str, Any]] = {
-        "From a pack": {"subject": "The water cycle", "gradeBand": "3-5", "grade": "4", "mode": "options"},
-        "Arithmetic": {"subject": "Multiplication and division", "gradeBand": "3-5", "grade": "4", "mode": "numeric"},
-        "A pack with pictures": {
-            "subject": "Photosynthesis",
-            "gradeBand": "6-8",
-            "grade": "6",
-            "mode": "options",
-            "generateStudyTextImages": True,
-            "visibility": "public",
-        },
-    }
-    if with_model:
-        asked["By a model"] = {
-            "subject": "Volcanoes",
-            "gradeBand": "3-5",
-            "grade": "5",
-            "mode": "options",
-            "itemsPerGroup": 4,
-            "notes": "Use examples from Iceland.",
-        }
-    return asked
-
-
-def run(home: Path) -> int:
-    """Bring everything up, order, watch, check, stop. Returns the exit code."""
+def run(home: Path, schools: int = 1) -> int:
+    """Bring everything up, order for so many schools side by side, watch, check, stop. Returns the exit code."""
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     token = secrets.token_urlsafe(24)
@@ -108,11 +49,16 @@ def run(home: Path) -> int:
         console.print(
             f"Everything is up after {time.monotonic() - began:.1f} s: {', '.join(sorted(ready['processes']))}"
         )
-        client = Client(ready["url"], token, ready["organizationId"], ending.check)
+        clients = [Client(ready["url"], token, ready["organizationId"], ending.check)]
+        for name in SCHOOLS[: schools - 1]:
+            clients.append(Client(ready["url"], token, system.make_organization(name), ending.check, name))
         with_model = bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
-        ordered = _watch(console, client, requests(with_model))
-        for order in ordered:
-            _report(console, client, order)
+        ordered = watch(console, clients, requests(with_model))
+        courses = [(order, report(console, order)) for order in ordered]
+        if schools > 1:
+            check_wall(console, clients, courses)
+        for client in clients:
+            client.http.clear()  # the web waits some seconds for whoever keeps a connection
     except NotStarted as error:
         click.echo(str(error), err=True)
         return 2
@@ -157,16 +103,16 @@ class _System:
 
     def __init__(self, home: Path, token: str) -> None:
         environment = {**os.environ, "COURSEWRIGHT_HOME": str(home), "AGENT_TOKEN": token}
-        root = str(Path(__file__).parent.parent)
-        environment["PYTHONPATH"] = root
+        environment["PYTHONPATH"] = str(ROOT)
         # The demo must work beside whatever else runs here, so it takes any free ports unless told otherwise.
         environment.setdefault("PORT", "0")
         environment.setdefault("FLOWER_PORT", "0")
+        self.environment = environment
         # In a process group of its own Ctrl-C doesn't reach it: we stop it. When we are killed, the kernel does.
         self.child = subprocess.Popen(
-            [sys.executable, "-c", "from web.cli import main; main()", "up", "--json"],
+            [*COMMAND, "up", "--json"],
             env=environment,
-            cwd=root,
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -203,6 +149,20 @@ class _System:
         ready: dict[str, Any] = json.loads(line)
         return ready
 
+    def make_organization(self, name: str) -> str:
+        """Make one as an operator does, unless an earlier demo has. Returns its id. Raises ``DemoFailed``."""
+        known = json.loads(self._command("org", "list", "--json"))
+        ids = [one["id"] for one in known if one["name"] == name]
+        return ids[0] if ids else self._command("org", "create", name).strip()
+
+    def _command(self, *words: str) -> str:
+        said = subprocess.run(
+            [*COMMAND, *words], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if said.returncode != 0:
+            raise DemoFailed(f"coursewright {' '.join(words)}: {said.stderr.strip()[-300:]}")
+        return said.stdout
+
     def stop(self) -> None:
         """Stop everything, also when asked to end meanwhile: that is done first."""
         try:
@@ -219,69 +179,3 @@ class _System:
         except subprocess.TimeoutExpired:
             self.child.kill()  # its children are bound to it and end with it
             self.child.wait()
-
-
-def _watch(console: Console, client: Client, asked: dict[str, dict[str, Any]]) -> list[Ordered]:
-    """Order everything at once and show each with a bar of its own until all are done, pictures included."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[doing]}"),
-    )
-    with Progress(*columns, console=console) as bars:
-        ordered = []
-        for name, payload in asked.items():
-            started = client.call("POST", "/api/jobs", {"jobType": "course", "payload": payload})
-            bar = bars.add_task(f"{name:<20}", total=100, doing="")
-            ordered.append(Ordered(name, started["jobId"], bar, time.monotonic()))
-        until = time.monotonic() + COURSE_WITHIN
-        open_ = list(ordered)
-        while open_:
-            if time.monotonic() > until:
-                raise DemoFailed(f"{open_[0].name} was not done within {COURSE_WITHIN} s (job {open_[0].job_id}).")
-            open_ = [order for order in open_ if not _look(bars, client, order)]
-            time.sleep(0.1)
-    return ordered
-
-
-def _look(bars: Progress, client: Client, order: Ordered) -> bool:
-    """Draw where a job stands. True when nothing of it is left to wait for."""
-    job = client.call("GET", f"/api/jobs/{order.job_id}")["job"]
-    doing = job["progressMessage"]
-    if job["status"] == "done" and job["mediaPending"]:
-        doing = f"{job['mediaPending']} pictures on the way"
-    bars.update(order.bar, completed=job["progress"], doing=doing)
-    if job["status"] in {"failed", "dead_letter", "cancelled"}:
-        raise DemoFailed(f"{order.name}: job {order.job_id} is {job['status']}: {(job['error'] or {}).get('message')}")
-    if job["status"] != "done" or job["mediaPending"]:
-        return False
-    order.seconds = time.monotonic() - order.began
-    return True
-
-
-def _report(console: Console, client: Client, order: Ordered) -> None:
-    """Read the course back over HTTP in both ways there are, check it, and say what came of it."""
-    job = client.call("GET", f"/api/jobs/{order.job_id}")["job"]
-    course_id = job["courseId"]
-    read = client.call("GET", f"/api/courses/{course_id}")
-    course = read["course"]
-    if client.call("GET", f"/content/courses/{course_id}/course.json") != course:
-        raise DemoFailed(f"{order.name}: the file and the API disagree about {course_id}.")
-    faults = errors_of(check(course))
-    if faults:
-        raise DemoFailed(f"{order.name}: {course_id} has errors: {faults[0].path}: {faults[0].message}")
-    changes = client.call("GET", "/api/catalog/changes?since=0")["changes"]
-    mine = [change for change in changes if change["courseId"] == course_id]
-    pictures = sum(text["content"].count("![") for text in course["studyTexts"])
-    events = client.call("GET", f"/api/jobs/{order.job_id}/events?after=0")["events"]
-    if [event["seq"] for event in events] != list(range(1, len(events) + 1)):
-        raise DemoFailed(f"{order.name}: its events have a gap.")
-    listed = "waiting for review" if read["review"]["status"] == "waiting" else f"catalog version {mine[-1]['version']}"
-    console.print(
-        f"{order.name}: job {order.job_id}\n"
-        f"    {course['title']!r} in {order.seconds:.1f} s: {len(course['items'])} items, "
-        f"{len(course['studyTexts'])} study texts, {pictures} pictures, revision {read['revision']}\n"
-        f"    object courses/{client.organization_id}/{job['resultPath']}, {listed}"
-    )

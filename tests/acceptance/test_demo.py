@@ -14,9 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
-from tests.acceptance.conftest import COMMAND, ROOT, environment_for
+from tests.acceptance.conftest import COMMAND, ROOT, TOKEN, System, environment_for
 from tests.conftest import eventually
+from web.demo_courses import Client, DemoFailed, Ordered, report, watch
+from web.demo_wall import check_wall
 
 
 @pytest.fixture
@@ -96,3 +99,55 @@ def test_a_killed_one_takes_everything_along_and_the_next_waits_for_that(home: P
             assert f"already running from {home} (pid {again.pid})" in refused.stderr
             os.kill(again.pid, signal.SIGTERM)
             assert again.wait(40) == 0
+
+
+# --- schools side by side, on a system that runs already ------------------------------------------------------------
+
+
+def school(system: System, name: str) -> Client:
+    """One more organization, made as the demo makes it."""
+    made = subprocess.run(
+        [*COMMAND, "org", "create", name],
+        cwd=ROOT,
+        env=environment_for(system.home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Client(system.url, TOKEN, made.stdout.strip(), lambda: None, name)
+
+
+SUMS = {"subject": "Addition", "gradeBand": "1-2", "grade": "2", "mode": "numeric", "itemsPerGroup": 4}
+
+
+def test_two_schools_each_see_their_own_and_nothing_of_the_other(system: System) -> None:
+    demo = Client(system.url, TOKEN, system.organization, lambda: None)
+    lakeside = school(system, "Lakeside School")
+    with (system.home / "schools.txt").open("w+") as said:
+        console = Console(file=said, width=160, highlight=False)
+        ordered = watch(console, [demo, lakeside], {"Sums": SUMS})
+        assert [order.name for order in ordered] == ["Demo school: Sums", "Lakeside School: Sums"]
+        courses = [(order, report(console, order)) for order in ordered]
+        check_wall(console, [demo, lakeside], courses)
+        said.seek(0)
+        told = said.read()
+    assert "Lakeside School sees its own 1 new courses. Of the others' 1 it is told:" in told
+    for door in ("the job", "its events", "its stream", "to cancel it", "the course", "the course's file"):
+        assert told.count(f"    {door:<34} 404") == 2, told
+    # It can fail: who asks for its own things is not told 404, and the check says so.
+    own = [(Ordered(lakeside, order.name, order.job_id, order.bar, 0), course) for order, course in courses[:1]]
+    with pytest.raises(DemoFailed, match="does not find its own"):
+        check_wall(console, [lakeside], own)
+    with pytest.raises(DemoFailed, match=r"sees .* of another school"):
+        check_wall(console, [demo], [(Ordered(lakeside, "", "", ordered[0].bar, 0), courses[0][1])])
+    for client in (demo, lakeside):
+        client.http.clear()
+
+
+def test_the_demo_takes_the_number_of_schools() -> None:
+    refused = subprocess.run(
+        [*COMMAND, "demo", "--schools", "6"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2 and "1<=x<=5" in refused.stderr
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert "coursewright demo $(if $(ORGS),--schools $(ORGS))" in makefile

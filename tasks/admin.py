@@ -11,9 +11,11 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import Deed
 from schema.errors import Conflict, CoursewrightError, NotFound, Unavailable
 from schema.job import Status
-from storage import dead_letters, moves, queue
+from storage import audit, dead_letters, moves, queue
+from storage.db import Transaction
 from storage.moves import Standing
 from tasks import ending
 from tasks.commands import Asker, retry_job
@@ -32,6 +34,7 @@ def mark_stale(deps: Deps, asker: Asker, job_id: UUID) -> None:
             raise _no_such_job()
         if standing.status != "processing" or not moves.mark_stale(tx, job_id):
             raise _wrong_status(standing, "Only jobs in processing can be marked stale.")
+        _note(tx, standing, "admin.marked_stale")
     _tell(deps, standing, "job_marked_stale", asker)
 
 
@@ -44,6 +47,7 @@ def make_dead_letter(deps: Deps, asker: Asker, job_id: UUID) -> None:
             raise _no_such_job()
         if not ending.give_up(tx, standing):
             raise _wrong_status(standing, "Only failed and stale jobs can be made dead letters.")
+        _note(tx, standing, "admin.dead_lettered")
     _tell(deps, standing, "job_made_dead_letter", asker)
 
 
@@ -64,16 +68,29 @@ def requeue_dead_letters(
 ) -> list[Requeued]:
     """Take up the organization's dead letters again, the oldest first, each on its own; with ``code`` those that ended
     with this error."""
-    outcomes = []
-    for job_id in dead_letters.ids(deps.db, asker.organization_id, code=code, job_type=job_type, limit=limit):
-        try:
-            retry_job(deps, asker, job_id)
-            outcomes.append(Requeued(job_id, None))
-        except (NotFound, Conflict, Unavailable) as error:
-            outcomes.append(Requeued(job_id, error))
+    outcomes: list[Requeued] = []
+    try:
+        with audit.as_one():
+            for job_id in dead_letters.ids(deps.db, asker.organization_id, code=code, job_type=job_type, limit=limit):
+                try:
+                    retry_job(deps, asker, job_id)
+                    outcomes.append(Requeued(job_id, None))
+                except (NotFound, Conflict, Unavailable) as error:
+                    outcomes.append(Requeued(job_id, error))
+    except BaseException:
+        if outcomes:  # what was done before an end that came early
+            _note_requeued(deps, asker, outcomes, code, job_type)
+        raise
+    _note_requeued(deps, asker, outcomes, code, job_type)
     done = sum(outcome.error is None for outcome in outcomes)
     log.info("dead_letters_requeued", count=done, refused=len(outcomes) - done, by=asker.user)
     return outcomes
+
+
+def _note_requeued(deps: Deps, asker: Asker, outcomes: list[Requeued], code: str | None, job_type: str | None) -> None:
+    jobs = [str(outcome.job_id) for outcome in outcomes if outcome.error is None]
+    details = {"code": code, "jobType": job_type, "count": len(jobs), "jobs": jobs}
+    audit.note_alone(deps.db, Deed(asker.organization_id, "admin.requeued", "job", details=details))
 
 
 _DELETABLE: frozenset[Status] = frozenset({"dead_letter", "failed", "cancelled"})
@@ -91,6 +108,7 @@ def delete_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
         if not dead_letters.let_go(tx, job_id):
             words = "Pictures of it are being made or are dead letters. Cancel or delete those first."
             raise _wrong_status(standing, words)
+        _note(tx, standing, "admin.deleted")
     _tell(deps, standing, "job_deleted", asker)
 
 
@@ -105,6 +123,11 @@ def _no_such_job() -> NotFound:
 
 def _wrong_status(standing: Standing, rule: str) -> Conflict:
     return Conflict(f"The job is {standing.status}. {rule}", code="wrong_status")
+
+
+def _note(tx: Transaction, standing: Standing, action: str) -> None:
+    deed = Deed(standing.organization_id, action, "job", str(standing.job_id), {"was": standing.status})
+    audit.note(tx, deed)
 
 
 def _tell(deps: Deps, standing: Standing, what: str, asker: Asker) -> None:

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import Deed
 from schema.clock import new_id, short_code
 from schema.errors import Conflict, FieldError, Invalid, ModelNotConfigured, NotFound
 from schema.events import Event
 from schema.job import BATCH_PRIORITY, NewJob, course_slug
-from storage import batches, jobs
+from storage import audit, batches, jobs
 from storage.db import Transaction
 from storage.jobs import NewRow
 from tasks import nudge
@@ -55,13 +56,22 @@ def start_batch(deps: Deps, asker: Asker, asked: Sequence[NewJob], idempotency_k
             other = jobs.take_key(tx, asker.organization_id, idempotency_key, rows[0].job_id, whole)
             if other is not None:
                 check_key(other, whole)
-                return StartedBatch(*batches.of_job(tx, other.job_id), fresh=False)
+                started = StartedBatch(*batches.of_job(tx, other.job_id), fresh=False)
+                _note_started(tx, asker, started)
+                return started
         if faults:
             raise Invalid(faults)
         _insert(tx, batch_id, asked, rows, Event("job_created", {"estimatedDuration": expected}))
+        started = StartedBatch(batch_id, [row.job_id for row in rows], fresh=True)
+        _note_started(tx, asker, started)
         tx.after_commit(lambda: nudge.dispatch_soon(deps))
         tx.after_commit(lambda: log.info("batch_accepted", batch=str(batch_id), jobs=len(rows)))
-    return StartedBatch(batch_id, [row.job_id for row in rows], fresh=True)
+    return started
+
+
+def _note_started(tx: Transaction, asker: Asker, started: StartedBatch) -> None:
+    details = {"jobs": len(started.job_ids), "existing": None if started.fresh else True}
+    audit.note(tx, Deed(asker.organization_id, "batch.started", "batch", str(started.batch_id), details))
 
 
 def _insert(tx: Transaction, batch_id: UUID, asked: Sequence[NewJob], rows: Sequence[NewRow], created: Event) -> None:
@@ -151,19 +161,30 @@ def cancel_batch(deps: Deps, asker: Asker, batch_id: UUID, reason: str) -> int:
     are cancelled and the others go on; asking again cancels those. It looks again until nothing is left, because a
     course that was being finished meanwhile has pictures to cancel."""
     cancelled: set[UUID] = set()
+    try:
+        with audit.as_one():
+            _cancel_all(deps, asker, batch_id, reason, cancelled)
+    finally:  # also what was done before an end that came early
+        if cancelled:
+            details = {"reason": reason or None, "jobs": len(cancelled)}
+            audit.note_alone(deps.db, Deed(asker.organization_id, "batch.cancelled", "batch", str(batch_id), details))
+    if not cancelled:
+        raise Conflict("All jobs of this batch have ended; there is nothing to cancel.", code="batch_finished")
+    log.info("batch_cancelled", batch=str(batch_id), jobs=len(cancelled))
+    return len(cancelled)
+
+
+def _cancel_all(deps: Deps, asker: Asker, batch_id: UUID, reason: str, cancelled: set[UUID]) -> None:
+    """Cancel what lives of a batch, adding to ``cancelled``."""
     for _ in range(5):
         living = batches.living(deps.db, asker.organization_id, batch_id)
         if living is None:
             raise NotFound("There is no such batch.")
         if not living:
-            break
+            return
         for job_id in living:
             try:
                 cancel_job(deps, asker, job_id, reason)
             except (Conflict, NotFound):
                 continue  # it has ended between the two looks
             cancelled.add(job_id)
-    if not cancelled:
-        raise Conflict("All jobs of this batch have ended; there is nothing to cancel.", code="batch_finished")
-    log.info("batch_cancelled", batch=str(batch_id), jobs=len(cancelled))
-    return len(cancelled)

@@ -14,11 +14,12 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import Deed
 from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound, TooMany
 from schema.events import Event
 from schema.job import ACTIVE, RETRYABLE, NewJob, course_slug
-from storage import events, jobs, moves, rations
+from storage import audit, events, jobs, moves, rations
 from storage.db import Transaction
 from storage.jobs import NewRow, Rival
 from tasks import ending, nudge
@@ -105,7 +106,17 @@ def start_job(deps: Deps, asker: Asker, new: NewJob, idempotency_key: str | None
     request, and ``TooMany`` (``user_job_limit``) when a person has asked for as many within the hour as one may."""
     prepared = prepare(deps, asker, new)
     with deps.db.transaction() as tx:
-        return start_within(deps, tx, prepared, idempotency_key)
+        started = start_within(deps, tx, prepared, idempotency_key)
+        note_started(tx, prepared, started)
+        return started
+
+
+def note_started(tx: Transaction, prepared: Prepared, started: Started, action: str = "job.started") -> None:
+    """Write down that a job was asked for."""
+    row = prepared.row
+    details = {"jobType": row.job_type, "courseId": row.course_id if started.fresh else None, "examId": row.exam_id}
+    existing = None if started.fresh else True
+    audit.note(tx, Deed(row.organization_id, action, "job", str(started.job_id), {**details, "existing": existing}))
 
 
 def start_within(deps: Deps, tx: Transaction, prepared: Prepared, idempotency_key: str | None = None) -> Started:
@@ -206,11 +217,14 @@ def cancel_job(deps: Deps, asker: Asker, job_id: UUID, reason: str) -> str:
         for woken in (job_id, standing.parent_job_id, *children):
             if woken is not None:
                 tx.after_commit(lambda woken=woken: deps.bus.wake(woken))  # type: ignore[misc]
+        details = {"reason": reason or None, "was": standing.status}
+        audit.note(tx, Deed(asker.organization_id, "job.cancelled", "job", str(job_id), details))
     return message
 
 
-def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
-    """Take up a job that ended badly: a new run from its first step without a checkpoint.
+def retry_job(deps: Deps, asker: Asker, job_id: UUID, action: str = "job.retried") -> None:
+    """Take up a job that ended badly: a new run from its first step without a checkpoint. ``action`` is what the audit
+    log calls it.
 
     Raises ``NotFound``, ``Conflict`` (``not_retryable``, or ``active_job_exists`` when its course has another job, or
     ``conflict`` when only newer code knows such jobs)."""
@@ -236,5 +250,6 @@ def retry_job(deps: Deps, asker: Asker, job_id: UUID) -> None:
             moves.expect_children(tx, standing.parent_job_id, 1)
         body: dict[str, Any] = {"step": step.name, "attempt": 1, "nextRunAt": iso(utc_now()), "error": None}
         events.append(tx, job_id, [Event("job_retrying", body)])
+        audit.note(tx, Deed(asker.organization_id, action, "job", str(job_id), {"was": standing.status}))
         tx.after_commit(lambda: deps.bus.wake(job_id))
         tx.after_commit(lambda: nudge.dispatch_soon(deps))

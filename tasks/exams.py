@@ -8,11 +8,12 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import Deed
 from schema.clock import new_id
 from schema.errors import Conflict, NotFound
 from schema.exam import Exam, questions_hash
 from schema.exam_request import NewExam, numbered
-from storage import exams, jobs, organization_settings
+from storage import audit, exams, jobs, organization_settings
 from storage.db import Transaction
 from storage.exams import Content
 from tasks.commands import Asker
@@ -28,6 +29,7 @@ def make_exam(deps: Deps, asker: Asker, new: NewExam) -> Exam:
     with deps.db.transaction() as tx:
         exams.insert(tx, asker.organization_id, exam_id, content, asker.user)
         made = _read(tx, asker, exam_id)
+        _note(tx, asker, "exam.made", exam_id, questions=len(content.questions))
     log.info("exam_made", exam=str(exam_id), questions=len(content.questions))
     return made
 
@@ -45,7 +47,9 @@ def replace_exam(deps: Deps, asker: Asker, exam_id: UUID, new: NewExam) -> Exam:
             raise _conflict(_read(tx, asker, exam_id), new.base)
         content = _content(new, language, standing.question_ids, standing.questions_made)
         exams.replace(tx, asker.organization_id, exam_id, content)
-        return _read(tx, asker, exam_id)
+        saved = _read(tx, asker, exam_id)
+        _note(tx, asker, "exam.saved", exam_id, questions=len(content.questions), revision=saved["revision"])
+        return saved
 
 
 def archive_exam(deps: Deps, asker: Asker, exam_id: UUID) -> None:
@@ -60,7 +64,12 @@ def archive_exam(deps: Deps, asker: Asker, exam_id: UUID) -> None:
             words = f"Job {active.job_id} is at work on this exam. Wait for it or cancel it."
             raise Conflict(words, code="active_job_exists", details={"jobId": str(active.job_id)})
         exams.archive(tx, exam_id)
+        _note(tx, asker, "exam.removed", exam_id)
     log.info("exam_archived", exam=str(exam_id))
+
+
+def _note(tx: Transaction, asker: Asker, action: str, exam_id: UUID, **details: int) -> None:
+    audit.note(tx, Deed(asker.organization_id, action, "exam", str(exam_id), details))
 
 
 def _language(deps: Deps, asker: Asker, new: NewExam) -> str:

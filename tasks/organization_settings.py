@@ -7,9 +7,11 @@ from typing import Any
 
 import structlog
 
+from schema.audit import Deed
 from schema.errors import Conflict, FieldError, Invalid
 from schema.organization_settings import NewSettings, OrganizationSettings, as_shown, from_chosen
 from schema.settings import ModelSettings
+from storage import audit
 from storage import organization_settings as rows
 from storage.organization_settings import Kept
 from tasks.clients.prices import cost_usd
@@ -26,9 +28,14 @@ def choose_settings(deps: Deps, asker: Asker, new: NewSettings) -> Kept:
     when ``new`` is based on an older revision."""
     _check_budget(deps.settings.model, from_chosen(new.chosen))
     with deps.db.transaction() as tx:
+        before = rows.kept_in(tx, asker.organization_id)
         revision = rows.save(tx, asker.organization_id, new.chosen, asker.user, new.base)
         if revision is None:
             raise _conflict(rows.kept_in(tx, asker.organization_id), new.base)
+        names = before.chosen.keys() | new.chosen.keys()
+        changed = sorted(name for name in names if before.chosen.get(name) != new.chosen.get(name))
+        details = {"changed": changed, "revision": revision}
+        audit.note(tx, Deed(asker.organization_id, "settings.changed", "settings", details=details))
     log.info("settings_chosen", organization=str(asker.organization_id), names=sorted(new.chosen))
     return Kept(new.chosen, revision)
 

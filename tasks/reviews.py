@@ -7,9 +7,10 @@ from typing import cast
 
 import structlog
 
+from schema.audit import Deed
 from schema.course import Course
 from schema.errors import Conflict, Forbidden, NotFound
-from storage import catalog, documents, organizations, reviews
+from storage import audit, catalog, documents, organizations, reviews
 from storage.catalog import Listing
 from storage.documents import Revision
 from tasks.commands import Asker
@@ -45,6 +46,8 @@ def approve(deps: Deps, asker: Asker, course_id: str, revision: int | None) -> A
             raise _conflict(current, revision)
         is_news = catalog.listed_revision(tx, organization.id, course_id) < current.revision
         reviews.approve(tx, organization.id, course_id, current.revision, asker.user)
+        details = {"revision": current.revision, "existing": None if is_news else True}
+        audit.note(tx, Deed(organization.id, "review.approved", "course", course_id, details))
         course = cast(Course, current.content)
         version = list_course(deps.bus, tx, Listing(organization.id, organization.slug, current.revision, course))
     if is_news:

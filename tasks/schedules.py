@@ -12,14 +12,15 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import By, Deed
 from schema.clock import iso, new_id
 from schema.errors import Conflict, CoursewrightError, Invalid, NotFound, Permanent, Unavailable
 from schema.job import NewJob, load_new_job
 from schema.schedule import CATCH_UP_SECONDS, MOST_SCHEDULES, as_kept, last_missed, next_time
-from storage import schedules
+from storage import audit, schedules, wall
 from storage.db import Transaction
 from storage.schedules import Schedule
-from tasks.commands import Asker, Started, prepare, start_within
+from tasks.commands import Asker, Started, note_started, prepare, start_within
 from tasks.deps import Deps
 from tasks.requests import check_model, completed, exam_titles, unknown_exam
 
@@ -40,6 +41,7 @@ def make(deps: Deps, asker: Asker, values: dict[str, Any]) -> dict[str, Any]:
         if made is None:
             words = f"An organization may have {MOST_SCHEDULES} schedules. Remove one first."
             raise Conflict(words, code="limit_reached", details={"limit": MOST_SCHEDULES})
+        _note(tx, asker, "schedule.made", made["scheduleId"])
     log.info("schedule_made", schedule=made["scheduleId"], by=asker.user)
     return made
 
@@ -55,7 +57,19 @@ def change(deps: Deps, asker: Asker, schedule_id: UUID, values: dict[str, Any]) 
         now = schedules.lock(tx, asker.organization_id, schedule_id)
         if now is None:
             raise no_such_schedule()
+        _note(tx, asker, _change_of(now, kept), schedule_id, changed=sorted(kept))
         return schedules.change(tx, schedule_id, kept, _due_after(tx, now, kept))
+
+
+def _change_of(now: Schedule, changes: dict[str, Any]) -> str:
+    """What the audit log calls a change."""
+    if changes.get("paused", now.paused) == now.paused:
+        return "schedule.changed"
+    return "schedule.paused" if changes["paused"] else "schedule.resumed"
+
+
+def _note(tx: Transaction, asker: Asker, action: str, schedule_id: UUID, **details: Any) -> None:
+    audit.note(tx, Deed(asker.organization_id, action, "schedule", str(schedule_id), details))
 
 
 def _due_after(tx: Transaction, now: Schedule, changes: dict[str, Any]) -> datetime | None:
@@ -79,6 +93,7 @@ def remove(deps: Deps, asker: Asker, schedule_id: UUID) -> None:
     with deps.db.transaction() as tx:
         if not schedules.remove(tx, asker.organization_id, schedule_id):
             raise no_such_schedule()
+        _note(tx, asker, "schedule.removed", schedule_id)
     log.info("schedule_removed", schedule=str(schedule_id), by=asker.user)
 
 
@@ -94,6 +109,7 @@ def run_now(deps: Deps, asker: Asker, schedule_id: UUID) -> Started:
             raise no_such_schedule()
         started = start_within(deps, tx, prepared)
         schedules.note_started(tx, schedule_id, started.job_id)
+        _note(tx, asker, "schedule.run", schedule_id, job=str(started.job_id))
     return started
 
 
@@ -107,7 +123,11 @@ def no_such_schedule() -> NotFound:
 
 def run_due(deps: Deps) -> int:
     """Start what is due. Returns how many jobs were started. Raises ``Unavailable``."""
-    return sum(_come(deps, seen) for seen in schedules.due(deps.db))
+    started = 0
+    for seen in schedules.due(deps.db):
+        with wall.within(seen.organization_id):
+            started += _come(deps, seen)
+    return started
 
 
 def _come(deps: Deps, seen: Schedule) -> bool:
@@ -144,6 +164,8 @@ def _start(deps: Deps, seen: Schedule) -> bool:
             words = f"Job {started.job_id}, which makes the same, is still at work."
             raise Conflict(words, code="active_job_exists")
         _move_on(tx, seen, now, at, job_id=started.job_id)
+        with audit.acting(By("schedule", str(seen.schedule_id))):
+            note_started(tx, prepared, started)
         if at != seen.due_at:
             tx.after_commit(lambda: _tell_skipped(seen, at, started=True))
     log.info("schedule_started", schedule=str(seen.schedule_id), job=str(started.job_id), due=iso(at))

@@ -9,11 +9,12 @@ from uuid import UUID
 
 import structlog
 
+from schema.audit import Deed
 from schema.clock import new_id
 from schema.errors import Conflict, FieldError, Invalid, NotFound
 from schema.targets import read_url
 from schema.webhook import MOST_WEBHOOKS, TEST_EVENT, secret_of
-from storage import deliveries, webhooks
+from storage import audit, deliveries, webhooks
 from storage.db import Transaction
 from storage.webhooks import NewWebhook
 from tasks.commands import Asker
@@ -43,6 +44,7 @@ def make(deps: Deps, asker: Asker, given: Mapping[str, Any], resolve: Resolver =
         if made is None:
             words = f"An organization may have {MOST_WEBHOOKS} webhooks. Remove one first."
             raise Conflict(words, code="limit_reached", details={"limit": MOST_WEBHOOKS})
+        _note(tx, asker, "webhook.made", new.webhook_id)
     log.info("webhook_made", webhook=made["webhookId"], by=asker.user)
     return {**made, "secret": secret}
 
@@ -71,7 +73,9 @@ def change(
     if "url" in changes:
         _check_target(deps, changes["url"], resolve)
     with deps.db.transaction() as tx:
-        return _found(webhooks.change(tx, asker.organization_id, webhook_id, changes))
+        changed = _found(webhooks.change(tx, asker.organization_id, webhook_id, changes))
+        _note(tx, asker, "webhook.changed", webhook_id, changed=sorted(changes))
+        return changed
 
 
 def remove(deps: Deps, asker: Asker, webhook_id: UUID) -> None:
@@ -79,6 +83,7 @@ def remove(deps: Deps, asker: Asker, webhook_id: UUID) -> None:
     with deps.db.transaction() as tx:
         if not webhooks.remove(tx, asker.organization_id, webhook_id):
             raise no_such_webhook()
+        _note(tx, asker, "webhook.removed", webhook_id)
     log.info("webhook_removed", webhook=str(webhook_id), by=asker.user)
 
 
@@ -88,6 +93,7 @@ def rotate_secret(deps: Deps, asker: Asker, webhook_id: UUID) -> dict[str, Any]:
     secret = _new_secret()
     with deps.db.transaction() as tx:
         changed = _found(webhooks.rotate(tx, asker.organization_id, webhook_id, secret))
+        _note(tx, asker, "webhook.secret_rotated", webhook_id)
     log.info("webhook_secret_rotated", webhook=str(webhook_id), by=asker.user)
     return {**changed, "secret": secret}
 
@@ -97,6 +103,7 @@ def test(deps: Deps, asker: Asker, webhook_id: UUID) -> dict[str, Any]:
     ``NotFound``, ``Conflict`` (``webhook_paused``)."""
     with deps.db.transaction() as tx:
         _check_awake(tx, asker, webhook_id)
+        _note(tx, asker, "webhook.tested", webhook_id)
         return deliveries.add_test(tx, asker.organization_id, webhook_id, new_id(), TEST_EVENT)
 
 
@@ -108,7 +115,12 @@ def redeliver(deps: Deps, asker: Asker, webhook_id: UUID, delivery_id: UUID) -> 
         again = deliveries.again(tx, webhook_id, delivery_id)
         if again is None:
             raise NotFound("There is no such delivery.")
+        _note(tx, asker, "webhook.redelivered", webhook_id, delivery=str(delivery_id))
         return again
+
+
+def _note(tx: Transaction, asker: Asker, action: str, webhook_id: UUID, **details: Any) -> None:
+    audit.note(tx, Deed(asker.organization_id, action, "webhook", str(webhook_id), details))
 
 
 def _check_awake(tx: Transaction, asker: Asker, webhook_id: UUID) -> None:

@@ -19,7 +19,7 @@ from uuid import UUID
 from schema.clock import iso, utc_now
 from schema.errors import Unavailable
 from schema.events import Event
-from storage import calls, steps
+from storage import calls, steps, wall
 from storage.db import Transaction
 from storage.leases import Lease
 from storage.steps import Claimed, Topic
@@ -256,7 +256,7 @@ def note_call(record: CallRecord) -> None:
     work.held.move()
     work.calls.append(
         work.deps.writers.submit(
-            calls.record,
+            wall.carried(calls.record),
             work.deps.db,
             work.organization_id,
             work.job_id,

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,8 +21,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, Settings, read_settings
-from storage import embedded, organizations
+from storage import audit, embedded, organizations
 from storage.bus import Bus
+from storage.connecting import database_of
 from storage.db import Database, Transaction, make_engine
 from storage.embedded import read_secrets
 from storage.objects import ObjectStore
@@ -33,6 +35,7 @@ from tasks import deps as wiring
 from tasks import logs
 from tasks.commands import Asker
 from tasks.deps import Deps
+from tasks.dispatch import dispatch
 
 T = TypeVar("T")
 DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo school")
@@ -65,6 +68,11 @@ class Servers:
     def database_url(self, name: str) -> str:
         return self.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/" + name
 
+    def database_urls(self, name: str) -> dict[str, str]:
+        """The addresses of a database for its owner, for the web and for workers, by their settings."""
+        url = self.database_url(name)
+        return {"DATABASE_URL": url, **embedded.role_urls(url, read_secrets(self.home))}
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
@@ -93,6 +101,9 @@ def servers() -> Iterator[Servers]:
             "AGENT_TOKEN": "agent-token-of-the-tests",
             "COURSEWRIGHT_HOME": str(home),
             "LOG_LEVEL": "WARNING",
+            # Tests ask from one address, and more often than anybody should.
+            "RATE_LIMIT_PER_MINUTE": "1000000",
+            "STREAMS_PER_IDENTITY": "10000",
         }
         yield Servers(home, environ, {spec.name: spec for spec, _ in running})
     finally:
@@ -199,7 +210,7 @@ def environ(servers: Servers, databases: Databases) -> Iterator[dict[str, str]]:
     """The environment of one test: a clean database for itself and an empty Redis database."""
     db = databases.clean()
     Redis.from_url(servers.environ["REDIS_URL"]).flushdb()
-    yield {**servers.environ, "DATABASE_URL": servers.database_url(str(db.engine.url.database))}
+    yield {**servers.environ, **servers.database_urls(str(db.engine.url.database))}
     databases.ready.append(db)
 
 
@@ -224,18 +235,38 @@ def outbox() -> Outbox:
 
 @pytest.fixture
 def deps(settings: Settings, outbox: Outbox) -> Iterator[Deps]:
-    """Everything real but the broker, whose messages land in ``outbox``."""
+    """Everything real but the broker, whose messages land in ``outbox``. A worker's: steps are walled in, the test
+    itself sees everything."""
     made = make_deps(settings, outbox)
-    wiring.use(made)
+    use(made)
     yield made
     made.close()
+
+
+def use(deps: Deps) -> None:
+    """Make these the deps of this process, and those of its views the same with the web's own eyes on the database."""
+    db = database_of(deps.settings, "web", pool_size=2, ping=True)
+    wiring.use(deps, replace(deps, db=db, ask_dispatch=partial(dispatch, deps)))
+    _of_views.append(db)
+
+
+#: The databases of views that were made in a test.
+_of_views: list[Database] = []
+
+
+@pytest.fixture
+def owner(settings: Settings) -> Iterator[Database]:
+    """The database as whoever owns its tables sees it, and may change them."""
+    made = Database(make_engine(settings.database_url, name="owner"))
+    yield made
+    made.dispose()
 
 
 def make_deps(settings: Settings, outbox: Outbox) -> Deps:
     """Deps of one more process."""
     made = Deps(
         settings=settings,
-        db=Database(make_engine(settings.database_url, name="test")),
+        db=database_of(settings, "test"),
         bus=Bus(settings.redis_url),
         objects=ObjectStore(settings.s3),
         send=outbox,
@@ -255,6 +286,10 @@ def _nobody_watches_on() -> Iterator[None]:
         if "watcher" in made.__dict__:
             made.watcher.close()
     _watching.clear()
+    audit.leave()
+    for db in _of_views:
+        db.dispose()
+    _of_views.clear()
 
 
 @pytest.fixture

@@ -12,29 +12,36 @@ from flask.json.provider import DefaultJSONProvider
 from schema.clock import new_id
 from tasks import logs
 from tasks.packs import shelf
-from web import caching, content, identity, openapi, problems, system, traffic, watched
+from web import auditing, caching, content, identity, openapi, problems, system, traffic, watched
 from web.api import (
     admin,
+    audit,
     batches,
     catalog,
     courses,
     dead_letters,
+    debug_files,
     exams,
     generation,
     jobs,
+    members,
     organization_settings,
     partial,
     reviews,
     schedules,
+    session,
     statistics,
     stream,
+    tokens,
     webhooks,
 )
+from web.guarding import order
+from web.pages import audit as audit_pages
 from web.pages import catalog as catalog_pages
 from web.pages import courses as course_pages
-from web.pages import home, layout, making
+from web.pages import entrance, home, layout, making
 from web.pages import jobs as job_pages
-from web.wiring import deps
+from web.wiring import check_role, deps
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +57,7 @@ class _Json(DefaultJSONProvider):
 def create_app() -> Flask:
     """The web application of this process, wired from its environment."""
     settings = deps().settings
+    check_role()
     shelf()  # a faulty pack stops the start, instead of every request
     logs.configure(settings.log_level)
     app = Flask(__name__)
@@ -58,9 +66,6 @@ def create_app() -> Flask:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
-        SESSION_COOKIE_NAME=identity.SESSION_COOKIE,
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
     )
     _name_requests(app)
     for blueprint in (
@@ -78,9 +83,14 @@ def create_app() -> Flask:
         organization_settings.blueprint,
         webhooks.blueprint,
         schedules.blueprint,
+        session.blueprint,
+        tokens.blueprint,
+        members.blueprint,
         admin.blueprint,
         dead_letters.blueprint,
+        debug_files.blueprint,
         statistics.blueprint,
+        audit.blueprint,
         content.blueprint,
         content.public,
         system.blueprint,
@@ -90,11 +100,15 @@ def create_app() -> Flask:
         course_pages.blueprint,
         job_pages.blueprint,
         making.blueprint,
-        home.entrance,
+        audit_pages.blueprint,
+        entrance.blueprint,
     ):
         app.register_blueprint(blueprint)
     problems.register(app)
+    order.before_identity(app)
     identity.register(app)
+    order.after_identity(app)
+    auditing.register(app)
     caching.register(app)
     layout.register(app)
     return app
@@ -114,7 +128,6 @@ def _name_requests(app: Flask) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         # The rule, not the path: a login link's path holds its token.
         rule = request.url_rule.rule if request.url_rule is not None else None
         seconds = time.monotonic() - g.began

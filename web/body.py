@@ -15,6 +15,7 @@ from uuid import UUID
 from flask import request
 
 from schema.errors import BadRequest, FieldError, Invalid
+from web.guarding.shapes import DEEPEST, MOST_KEYS, check_depth, check_parts, too_complex
 
 #: The most that is read of a body nobody wants.
 _DISCARD_BYTES, _DISCARD_SECONDS = 16_000_000, 2.0
@@ -29,12 +30,18 @@ def json_body() -> Any:
 
 
 def strict_json(raw: bytes) -> Any:
-    """The JSON in ``raw``. Raises ``BadRequest`` (``malformed_json``) for anything a strict reader refuses."""
+    """The JSON in ``raw``. Raises ``BadRequest``: ``malformed_json`` for anything a strict reader refuses,
+    ``body_too_complex`` for what nests too deep or has too many parts."""
+    check_parts(raw)
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
-    except (ValueError, RecursionError) as error:
+        read = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_Objects())
+    except RecursionError:  # its first thousand levels were read
+        raise too_complex(f"It nests deeper than {DEEPEST} levels.") from None
+    except ValueError as error:
         reason = str(error) if isinstance(error, _Refused) else "It isn't valid JSON."
         raise BadRequest(f"The body can't be read. {reason}", code="malformed_json") from None
+    check_depth(read)
+    return read
 
 
 def optional_body() -> Any:
@@ -50,11 +57,20 @@ def _no_constant(name: str) -> Any:
     raise _Refused(f"{name} is not JSON.")
 
 
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise _Refused("An object has the same key twice.")
-    return read
+class _Objects:
+    """Makes the objects of a body, and counts their keys."""
+
+    def __init__(self) -> None:
+        self._keys = 0
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) != len(pairs):
+            raise _Refused("An object has the same key twice.")
+        self._keys += len(pairs)
+        if self._keys > MOST_KEYS:
+            raise too_complex(f"Its objects have more than {MOST_KEYS} keys.")
+        return read
 
 
 def discard_body() -> None:

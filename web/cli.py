@@ -11,9 +11,11 @@ import click
 from schema.clock import new_id
 from schema.errors import CoursewrightError
 from schema.settings import DEMO_ORGANIZATION_ID
+from web.cli_access import members, tokens
+from web.cli_audit import audit
 from web.cli_follow import generate, watch
 from web.cli_jobs import jobs, reconcile
-from web.cli_wiring import asker, find_system, give_up, home, organization_id_of, organization_option, wired
+from web.cli_wiring import asker, find_system, give_up, home, note, organization_id_of, organization_option, wired
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,11 +36,18 @@ def up(as_json: bool) -> None:
 
 
 @cli.command()
-def demo() -> None:
+@click.option(
+    "--schools",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="For so many schools side by side; each tries to reach what the others made.",
+)
+def demo(schools: int) -> None:
     """Start everything, have courses made over HTTP, check them, and stop everything."""
     from web.demo import run
 
-    sys.exit(run(home()))
+    sys.exit(run(home(), schools))
 
 
 @cli.command()
@@ -86,6 +95,16 @@ def upgrade() -> None:
     click.echo("The database is up to date.")
 
 
+@db.command()
+def roles() -> None:
+    """Make the roles of the processes, with the passwords in WEB_DATABASE_URL and WORKER_DATABASE_URL."""
+    from storage.role_making import make
+
+    deps = wired()
+    found = make(deps.db.engine, (deps.settings.web_database_url, deps.settings.worker_database_url))
+    click.echo(f"The roles are there. Passwords were set: {', '.join(found) or 'none'}.")
+
+
 @cli.group()
 def org() -> None:
     """Organizations."""
@@ -104,8 +123,10 @@ def org_create(name: str) -> None:
     if not slug:
         give_up("The name needs at least one letter or digit.")
     made = Organization(new_id(), slug, name.strip())
-    if not organizations.ensure(wired().db, made):
+    deps = wired()
+    if not organizations.ensure(deps.db, made):
         give_up(f"There is an organization {slug!r} already. Choose another name.")
+    note(deps, made.id, "organization.made", str(made.id), slug=slug)
     click.echo(str(made.id))
 
 
@@ -132,20 +153,24 @@ def org_list(as_json: bool) -> None:
 def login_link(organization: str | None, role: str) -> None:
     """Print a link that signs one browser in, once, within 15 minutes."""
     from web.address import url_of
-    from web.pages.home import make_login_path
+    from web.pages.entrance import make_login_path
 
     deps = wired()
-    whose = str(asker(deps, organization).organization_id)
-    click.echo(url_of(deps.settings.host, deps.settings.port) + make_login_path(deps, whose, role))
+    whose = asker(deps, organization).organization_id
+    note(deps, whose, "session.link_made", role=role)
+    click.echo(url_of(deps.settings.host, deps.settings.port) + make_login_path(deps, str(whose), role))
 
 
 # --- jobs and the catalog ---------------------------------------------------------------------------------------
 
 
+cli.add_command(tokens)
+cli.add_command(members)
 cli.add_command(generate)
 cli.add_command(watch)
 cli.add_command(jobs)
 cli.add_command(reconcile)
+cli.add_command(audit)
 
 
 @cli.command()
@@ -165,7 +190,7 @@ def worker(once: bool) -> None:
     """Run due jobs here, straight from the database, without the broker. Exits with 1 when one failed."""
     from tasks.once import run_due
 
-    ran = run_due(wired())
+    ran = run_due(wired("worker"))
     click.echo(f"{ran.turns} jobs taken up.")
     for job_id, code in ran.failed.items():
         click.echo(f"Job {job_id} failed: {code}", err=True)

@@ -124,13 +124,16 @@ def _api(url: str, token: str | None, organization: str | None) -> Api:
 def _here(deps: Deps, whose: Asker, job_id: UUID) -> Following:
     """A job of this machine's system. Its rows are read as they are, where the stream is not to be had."""
     from storage import events, jobs
+    from storage.grounds import Grounds
     from tasks.estimates import seconds_left
     from web.address import url_of
     from web.client import Away, Event, Following
+    from web.identity.agents import mark_of_commands
     from web.streams import token
 
     organization_id = whose.organization_id
-    made = token.make(deps.settings.secret_key, organization_id, job_id)
+    grounds = Grounds(organization_id, mark=mark_of_commands(deps))
+    made = token.make(deps.settings.signing_keys, grounds, job_id)
     url = f"{url_of(deps.settings.host, deps.settings.port)}/api/jobs/{job_id}/stream?token={made}"
 
     def look() -> dict[str, Any]:

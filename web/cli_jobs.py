@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from schema.job import OLDER_JOB_TYPES, RETRYABLE, STATUSES
-from web.cli_wiring import asker_of, askers, everyone_option, give_up, of_job_option, organization_option, wired
+from web.cli_wiring import asker_of, askers, everyone_option, give_up, note, of_job_option, organization_option, wired
 
 if TYPE_CHECKING:
     from tasks.admin import Requeued
@@ -254,7 +254,9 @@ def reconcile(as_json: bool) -> None:
     """Find and correct drift now: among the rows, and between rows and store."""
     from tasks.admin import reconcile_now
 
-    corrected = reconcile_now(wired())
+    deps = wired()
+    corrected = reconcile_now(deps)
+    note(deps, None, "admin.reconciled")
     if as_json:
         _print(corrected)
     elif not corrected:

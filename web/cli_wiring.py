@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import click
 
+from schema.audit import By, Deed
 from schema.errors import SettingsError
 from schema.settings import DEMO_ORGANIZATION_ID
 
@@ -47,15 +49,33 @@ def find_system() -> bool:
     return True
 
 
-def wired() -> Deps:
-    """The deps of a command: from the environment, or from the system running under the home folder."""
+def wired(name: str = "cli") -> Deps:
+    """The deps of a command: from the environment, or from the system running under the home folder. ``name`` says for
+    what (``storage.connecting``)."""
+    from storage import audit
     from tasks.deps import wire
 
     find_system()
+    audit.enter(By("command", _user()))
     try:
-        return wire("cli", ping=True, pool_size=2)
+        return wire(name, ping=True, pool_size=2)
     except SettingsError as error:
         give_up(f"{error.message} Or start everything on this machine with: coursewright up")
+
+
+def note(deps: Deps, organization_id: UUID | None, action: str, target: str | None = None, **details: str) -> None:
+    """Write down what a command did that no use case notes."""
+    from storage import audit
+
+    audit.note_alone(deps.db, Deed(organization_id, action, action.partition(".")[0], target, details))
+
+
+def _user() -> str:
+    """Who gives commands, as the operating system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container nobody need have given the number a name
+        return str(os.getuid())
 
 
 def organization_id_of(given: str) -> UUID:

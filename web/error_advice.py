@@ -9,6 +9,7 @@ ADVICE: dict[str, str] = {
     "bad_key": "Use 1 to 200 printable ASCII characters as Idempotency-Key.",
     "bad_request": "Read detail.",
     "batch_finished": "All jobs of the batch have ended; there is nothing left to cancel.",
+    "body_too_complex": "Nest at most 32 levels deep, with at most 50,000 keys in all.",
     "body_too_large": "Send at most 1 MB; a batch may have 8 MB.",
     "budget_spent": "Retry tomorrow (UTC), or raise dailyBudgetUsd in the organization's settings.",
     "broker_away": "Nothing: the job waits, and is sent within seconds of the broker's return.",
@@ -17,15 +18,19 @@ ADVICE: dict[str, str] = {
     "course_archived": "The course was removed while the job ran.",
     "cross_site": "Write from the site's own pages, or as a program.",
     "database_away": "Ask again in two seconds (Retry-After).",
+    "database_role": "Operators: the database lets this process in as somebody else than it needs to be; detail says "
+    "what to set.",
+    "encoded_body": "Send the body as it is, without Content-Encoding.",
     "exam_gone": "The exam was removed before the job had read it. Send it again, and ask for another job.",
-    "forbidden": "Ask for a login link with a higher role.",
+    "forbidden": "Ask for a higher role.",
     "http_error": "Read detail.",
     "idempotency_conflict": "The key belongs to another request. Use a new one.",
     "internal_error": "Tell us, with the requestId.",
     "invalid": "Correct every field in errors: required, unknown_field, wrong_type or invalid_value; unknown_exam; "
     "of an exam duplicate_question and malformed_file, of settings price_unknown; in a batch also duplicate_target and "
     "model_not_configured.",
-    "invalid_agent_token": "Send the server's AGENT_TOKEN. When the server has none, programs are refused.",
+    "invalid_agent_token": "Send the server's AGENT_TOKEN, or a token of the organization that is neither revoked nor "
+    "expired.",
     "invalid_stream_token": "Use the streamUrl of this very job, as it was given.",
     "invalid_user_id": "Send a UUID as X-User-Id, or leave it out.",
     "job_finished": "There is nothing left to cancel.",
@@ -49,6 +54,8 @@ ADVICE: dict[str, str] = {
     "organization_required": "Send X-Organization-Id.",
     "permanent_failure": "Read message.",
     "plan_incomplete": "The model planned too little. Take a stronger one, or ask for fewer items.",
+    "rate_limited": "Wait for Retry-After seconds. RateLimit-Remaining says how many requests are left. After wrong "
+    "credentials: correct them first. Operators: RATE_LIMIT_PER_MINUTE.",
     "redis_away": "Ask again in two seconds (Retry-After). Only signing in needs Redis at once.",
     "server_stopping": "Connect again in two seconds (Retry-After), with the id you saw last.",
     "store_away": "Ask again in two seconds (Retry-After).",
@@ -58,17 +65,24 @@ ADVICE: dict[str, str] = {
     "plain HTTP/1.1 behind a proxy.",
     "target_gone": "The picture's place is no longer in the course.",
     "temporarily_unavailable": "Read message.",
-    "too_many_streams": "Connect again in two seconds (Retry-After). Operators: more web processes, or raise "
-    "STREAMS_PER_PROCESS.",
+    "too_many_streams": "With 429: close one of yours, or ask for events instead. With 503: connect again in two "
+    "seconds (Retry-After). Operators: STREAMS_PER_IDENTITY; more web processes, or STREAMS_PER_PROCESS.",
     "topics_incomplete": "The model sorts the questions badly. Take a stronger one for topics, or tag the questions.",
     "too_many_requests": "Ask again after Retry-After seconds.",
-    "unauthenticated": "Send the two headers, or open a fresh login link.",
+    "unauthenticated": "Send a token, or sign in at /login.",
     "unavailable": "Ask again in two seconds (Retry-After).",
-    "unknown_organization": "Check the id. coursewright org create makes one.",
+    "unknown_organization": "Check the id, and that you are a member. coursewright org list shows what there is.",
     "user_job_limit": "Wait for Retry-After seconds, ask for a batch, or raise USER_JOBS_PER_HOUR.",
     "validation_failed": "details.problems lists what is wrong. Retry: only the failing parts are made anew.",
     "deadline_exceeded": "Retry: it goes on from what is finished. When it happens often, raise JOB_TIMEOUT_SECONDS.",
     "webhook_paused": "Resume the webhook first: PATCH it with paused false.",
     "wrong_status": "The job's status does not allow this; detail says which would.",
     "worker_lost": "The worker died. When it happens often, look at memory and logs.",
+    "already_member": "Change the membership (PATCH) instead of making it.",
+    "csrf_token_wrong": "Load the page again. Scripts send X-CSRF-Token with what GET /api/session says as csrfToken.",
+    "identity_provider_away": "Ask again in two seconds (Retry-After). Operators: is JWT_JWKS_URL reachable from here?",
+    "invalid_token": "Get a fresh token from your provider; detail says what is wrong with this one. Operators: see "
+    "JWT_SECRET and JWT_JWKS_URL.",
+    "last_admin": "Make another member an admin first. coursewright members can do it all the same.",
+    "scope_missing": "Use a token that has the scope detail names, or have an admin give it to yours.",
 }

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from storage.schema_version import upgrade
 from tasks import deps as wiring
 from tasks.deps import Deps
 from web.address import url_of
-from web.pages.home import make_login_path
+from web.pages.entrance import make_login_path
 from web.supervisor import Supervisor
 from web.system_processes import Plan, app_processes, plan_servers
 
@@ -38,7 +38,7 @@ class Address:
 
     url: str
     flower_url: str
-    login_url: str
+    login_url: str = field(repr=False)
 
 
 def run(home: Path, *, as_json: bool) -> int:

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import flask_swagger_ui
 from apispec import APISpec
@@ -14,18 +14,22 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, send_from_directory
 from marshmallow import Schema, fields, validate
 
-from schema.fields import StrictSchema, Text, Whole
+from schema.fields import Lines, StrictSchema, Text, Whole
 from schema.version import VERSION
+from web.arguments import as_pattern, schema_of, without
 from web.describe import Description, Either, describe
 from web.error_advice import ADVICE
-from web.identity import PUBLIC, Need, need_of, needs
+from web.guarding.rates import UNCOUNTED
+from web.identity import PUBLIC, SESSION_COOKIE, Need, forgery, need_of, needs
 from web.pages.layout import open_page
 
 blueprint = needs(Blueprint("docs", __name__), PUBLIC)
 
 _ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
-_END = r"\Z"
 _WITHOUT_BODY = {204, 302, 304}
+_WHEN_LIMITED = {
+    "Retry-After": {"description": "In how many seconds to ask again.", "schema": {"type": "integer"}},
+}
 _SHOWN = ("/api/", "/content/", "/healthz", "/readyz", "/metrics")
 
 
@@ -57,13 +61,17 @@ def build(app: Flask) -> dict[str, Any]:
         title="Coursewright",
         version=VERSION,
         openapi_version="3.1.0",
-        info={"description": "A course factory: ask for a course, follow its job, read it from the catalog."},
+        info={
+            "description": "A course factory: ask for a course, follow its job, read it from the catalog. "
+            "RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset say how often you may ask, and for how long."
+        },
         plugins=[_Plugin(schema_name_resolver=_name)],
     )
     spec.components.security_scheme("agent", {"type": "apiKey", "in": "header", "name": "X-Agent-Token"})
     spec.components.security_scheme("organization", {"type": "apiKey", "in": "header", "name": "X-Organization-Id"})
-    cookie = app.config["SESSION_COOKIE_NAME"]
-    spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": cookie})
+    spec.components.security_scheme("user", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE})
+    spec.components.security_scheme("csrf", {"type": "apiKey", "in": "header", "name": forgery.HEADER})
     spec.components.security_scheme("token", {"type": "apiKey", "in": "query", "name": "token"})
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
@@ -73,7 +81,10 @@ def build(app: Flask) -> dict[str, Any]:
         need = need_of(app, rule.endpoint.split(".")[0])
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            spec.path(path, operations={method.lower(): _operation(rule.endpoint, rule.arguments, description, need)})
+            operation = _operation(rule.endpoint, rule.arguments, description, need)
+            if not need.public:
+                operation["security"] = _ways_in(need, writing=method != "GET")
+            spec.path(path, operations={method.lower(): operation})
     return spec.to_dict()
 
 
@@ -90,8 +101,10 @@ class _Plugin(MarshmallowPlugin):
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     for rule in field.validators:
         if isinstance(rule, validate.Regexp):
-            return {"pattern": f"^(?:{str(rule.regex.pattern).removesuffix(_END)})$"}
-    return {}
+            return {"pattern": as_pattern(cast("re.Pattern[str]", rule.regex))}
+        if isinstance(rule, validate.Email):
+            return {"format": "email"}
+    return {"pattern": without(field.refused)} if isinstance(field, Lines) else {}
 
 
 def _either(converter: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
@@ -105,7 +118,7 @@ def _name(given: Any) -> str:
     return str(kind.__name__).removesuffix("Schema").lstrip("_")
 
 
-def _answers(description: Description, is_public: bool) -> dict[str, Any]:
+def _answers(description: Description, is_public: bool, *, counted: bool) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for status, (schema, sentence) in description.answers.items():
         answer: dict[str, Any] = {"description": sentence}
@@ -117,11 +130,15 @@ def _answers(description: Description, is_public: bool) -> dict[str, Any]:
     refusals = set(description.problems) | (set() if is_public else {400, 401, 403, 503})
     if description.body is not None:
         refusals |= {400, 413, 422}
+    if counted:
+        refusals.add(429)
     for status in sorted(refusals - set(description.answers)):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": "Problem"}},
         }
+        if status == 429:
+            answers["429"]["headers"] = _WHEN_LIMITED
     return answers
 
 
@@ -130,28 +147,36 @@ def _parameters(arguments: set[str], description: Description) -> list[dict[str,
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in sorted(arguments)
     ]
     for name, sentence in description.query.items():
-        kind = "integer" if name in {"limit", "after", "since", "days"} else "string"
-        parameters.append({"in": "query", "name": name, "description": sentence, "schema": {"type": kind}})
+        schema = schema_of(sentence)
+        parameters.append({"in": "query", "name": name, "description": str(sentence), "schema": schema})
     for name, sentence in description.headers.items():
-        parameters.append({"in": "header", "name": name, "description": sentence, "schema": {"type": "string"}})
+        schema = schema_of(sentence)
+        parameters.append({"in": "header", "name": name, "description": str(sentence), "schema": schema})
     return parameters
 
 
 def _operation(endpoint: str, arguments: set[str], description: Description, need: Need) -> dict[str, Any]:
-    security: list[dict[str, list[str]]] = [{"agent": [], "organization": []}, {"cookie": []}]
     operation: dict[str, Any] = {
         "operationId": endpoint.replace(".", "_"),
         "tags": [endpoint.split(".")[0]],
         "summary": description.summary,
         "parameters": _parameters(arguments, description),
-        "responses": _answers(description, need.public),
-        "security": [] if need.public else [*security, {"token": []}] if need.by_token else security,
+        "responses": _answers(description, need.public, counted=endpoint not in UNCOUNTED),
+        "security": [],
     }
     if description.body is not None:
         content: dict[str, Any] = {"application/json": {"schema": description.body}}
         content |= {media_type: {"schema": dict(schema)} for media_type, schema in description.other_bodies.items()}
         operation["requestBody"] = {"required": description.body_required, "content": content}
     return operation
+
+
+def _ways_in(need: Need, *, writing: bool) -> list[dict[str, list[str]]]:
+    """Each of these is enough. A user's token needs the organization where it names none."""
+    user: list[dict[str, list[str]]] = [{"user": []}, {"user": [], "organization": []}]
+    cookie: dict[str, list[str]] = {"cookie": [], "csrf": []} if writing else {"cookie": []}
+    by_token: list[dict[str, list[str]]] = [{"token": []}] if need.by_token else []
+    return [{"agent": [], "organization": []}, *user, cookie, *by_token]
 
 
 @cache

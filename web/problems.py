@@ -9,9 +9,11 @@ import structlog
 from flask import Flask, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from schema.errors import CoursewrightError, Invalid, TooMany, Transient, Unauthenticated
+from schema.errors import BadRequest, CoursewrightError, Forbidden, Invalid, TooMany, Transient, Unauthenticated
 from web.body import discard_body
+from web.guarding.rates import judged
 from web.pages.layout import open_page
+from web.pages.ways_back import way_back
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +29,7 @@ _SENTENCES = {
 
 def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Response:
     """A problem document as a response; a page for somebody in a browser."""
+    g.problem_code = code
     if request.content_length or status == 413:
         discard_body()
     if _is_for_a_person():
@@ -54,19 +57,38 @@ def _is_for_a_person() -> bool:
 
 
 def _ours(error: CoursewrightError) -> Response:
-    if isinstance(error, Unauthenticated) and _is_for_a_person():
-        return open_page("sign_in.html", 401)
+    error = judged(error)
+    if isinstance(error, Unauthenticated | BadRequest | Forbidden) and _is_for_a_person() and _leads_to_sign_in(error):
+        return _marked(open_page("sign_in.html", error.status, next=_way_back(), refused=error), error)
     status = 503 if isinstance(error, Transient) else error.status
     more: dict[str, Any] = {}
     if isinstance(error, Invalid):
         more["errors"] = [fault.as_json() for fault in error.errors]
     elif error.details and status != 500:
         more["details"] = error.details
-    response = problem(status, error.code, error.title, error.message, **more)
+    response = _marked(problem(status, error.code, error.title, error.message, **more), error)
     if status == 503:
         response.headers["Retry-After"] = "2"
     elif isinstance(error, TooMany):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
+
+
+def _leads_to_sign_in(error: CoursewrightError) -> bool:
+    return isinstance(error, Unauthenticated) or "way_back" in g
+
+
+def _way_back() -> str:
+    """Where somebody goes on who is asked to sign in: to what they wanted to see."""
+    here = request.full_path if request.query_string else request.path
+    return way_back(g.get("way_back", here if request.method == "GET" else None))
+
+
+def _marked(response: Response, error: CoursewrightError) -> Response:
+    """What a 401 says of the ways in (RFC 6750, 3)."""
+    if isinstance(error, Unauthenticated):
+        wrong = ', error="invalid_token"' if error.code == "invalid_token" else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="coursewright"{wrong}'
     return response
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from schema import backoff
 from schema.mail import MailSettings
-from storage import mails
+from storage import mails, wall
 from storage.mails import Taken
 from tasks.deps import Deps
 from tasks.notices.letter import letter
@@ -36,10 +36,16 @@ def send_next(deps: Deps, found: threading.Event | None = None) -> bool:
         return False
     if found is not None:
         found.set()
+    with wall.within(taken.organization_id):
+        _send(deps, taken)
+    return True
+
+
+def _send(deps: Deps, taken: Taken) -> None:
     settings = deps.settings.notices
     if settings.mail is None:
         _give_up(deps, taken, "No mail server is set (SMTP_URL and MAIL_FROM).")
-        return True
+        return
     try:
         with connected(settings.mail) as server:
             server.send_message(letter(taken, settings.mail.sender, settings.public_url))
@@ -51,7 +57,6 @@ def send_next(deps: Deps, found: threading.Event | None = None) -> bool:
         _not_sent(deps, taken, "Something went wrong on our side.", final=False)
     else:
         mails.sent(deps.db, taken)
-    return True
 
 
 def _not_sent(deps: Deps, taken: Taken, words: str, *, final: bool) -> None:

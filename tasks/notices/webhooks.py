@@ -17,7 +17,7 @@ from schema.settings import NoticeSettings
 from schema.targets import read_url
 from schema.version import VERSION
 from schema.webhook import signed_headers, written
-from storage import deliveries
+from storage import deliveries, wall
 from storage.deliveries import Taken, Tried
 from tasks.deps import Deps
 from tasks.notices.post import Answer, Refused, addresses_of, post
@@ -50,7 +50,8 @@ def send_next(deps: Deps, found: threading.Event | None = None) -> bool:
     try:
         if found is not None:
             found.set()
-        _deliver(deps, taken)
+        with wall.within(taken.organization_id):
+            _deliver(deps, taken)
     finally:
         with _lock:
             _going[taken.organization_id] -= 1

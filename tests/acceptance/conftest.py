@@ -105,6 +105,7 @@ def environment_for(home: Path, **more: str) -> dict[str, str]:
         "PORT": "0",
         "FLOWER_PORT": "0",
         "LOG_LEVEL": "WARNING",
+        "RATE_LIMIT_PER_MINUTE": "1000000",
         **more,
     }
 
@@ -129,11 +130,11 @@ def launch(home: Path, **more: str) -> System:
 def halt(system: System) -> None:
     """Stop a system as an operator would, and see that nothing of it is left."""
     family = psutil.Process(system.child.pid).children(recursive=True) if system.child.poll() is None else []
+    system.http.clear()  # the web waits some seconds for a client that keeps a connection
     system.child.send_signal(signal.SIGTERM)
     system.child.wait(30)
     if system.child.stdout is not None:
         system.child.stdout.close()
-    system.http.clear()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive, f"left running: {alive}"
     # The object store may be killed: what it acknowledged is safe, and its own stop can take 12 s.

@@ -120,7 +120,7 @@ def test_filters_that_make_no_sense_are_refused(system: System) -> None:
 
 
 def signed_in(system: System, role: str) -> dict[str, str]:
-    """The headers of somebody in a browser."""
+    """The headers of somebody in a browser, as our own pages send them."""
     ran = subprocess.run(
         [*COMMAND, "login-link", "--role", role],
         cwd=ROOT,
@@ -130,7 +130,9 @@ def signed_in(system: System, role: str) -> dict[str, str]:
         check=True,
     )
     answer = system.http.request("GET", ran.stdout.strip(), redirect=False)
-    return {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "Sec-Fetch-Site": "same-origin"}
+    kept = {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "Sec-Fetch-Site": "same-origin"}
+    session = system.http.request("GET", f"{system.url}/api/session", headers=kept).json()
+    return {**kept, "X-CSRF-Token": session["csrfToken"]}
 
 
 def ask(system: System, who: dict[str, str], **payload: Any) -> urllib3.BaseHTTPResponse:

@@ -28,6 +28,7 @@ NOWHERE = {
     "S3_SECRET_KEY": "nothing",
     "SECRET_KEY": "signs nothing that counts",
     "AGENT_TOKEN": "opens nothing",
+    "RATE_LIMIT_PER_MINUTE": "1000000",
 }
 
 
@@ -55,7 +56,7 @@ def app() -> Iterator[Flask]:
     finally:
         deps.close()
         wiring._wired.clear()
-        wiring._wired.update({pid: wired for pid, wired in kept.items() if pid == os.getpid()})
+        wiring._wired.update({key: wired for key, wired in kept.items() if key[0] == os.getpid()})
         structlog.reset_defaults()
         root.handlers = handlers
         root.setLevel(level)

@@ -9,7 +9,7 @@ from web.error_advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
 #: Codes of a process that can't start, or of a command; they never leave it as a problem.
-OF_STARTING = {"bad_configuration", "upgrade_blocked"}
+OF_STARTING = {"bad_configuration", "upgrade_blocked", "upgrade_refused"}
 
 
 def raised() -> set[str]:

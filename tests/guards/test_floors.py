@@ -28,15 +28,25 @@ STEPS = "Steps do not import each other"
 #: Every library from outside, by the floors that may import it. A new one is a decision, made here.
 OUTSIDE = {
     "schema": {"cronsim", "json5", "markdown_it", "marshmallow", "nh3", "rapidfuzz", "slugify", "textstat"},
-    "storage": {"alembic", "limits", "minio", "psycopg2", "redis", "sqlalchemy", "structlog", "urllib3"},
+    "storage": {
+        "alembic",
+        "cryptography",
+        "limits",
+        "minio",
+        "psycopg2",
+        "redis",
+        "sqlalchemy",
+        "structlog",
+        "urllib3",
+    },
     "tasks": {
         *("PIL", "celery", "flower", "httpx2", "jiter", "jsonschema", "kombu", "marshmallow", "openai"),
         *("opentelemetry", "rapidfuzz", "sentry_sdk", "structlog"),
     },
     "web": {
-        *("apispec", "click", "flask", "flask_swagger_ui", "gunicorn", "itsdangerous", "markdown_it", "markupsafe"),
-        *("marshmallow", "nh3", "opentelemetry", "prometheus_client", "psutil", "rich", "sentry_sdk", "slugify"),
-        *("structlog", "urllib3", "werkzeug"),
+        *("apispec", "click", "flask", "flask_swagger_ui", "gunicorn", "itsdangerous", "jwt", "markdown_it"),
+        *("markupsafe", "marshmallow", "nh3", "opentelemetry", "prometheus_client", "psutil", "rich", "sentry_sdk"),
+        *("slugify", "structlog", "urllib3", "werkzeug"),
     },
     "celeryconfig": set[str](),
 }

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from web.identity import need_of
+from web.identity import SESSION_COOKIE, need_of
 from web.openapi import build
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -95,9 +95,18 @@ class TestDescribed:
             assert (operation["security"] == []) is public, path
             assert public or {"400", "401", "403", "503"} <= operation["responses"].keys(), path
 
-    def test_the_cookie_has_the_name_the_app_gives_it(self, app: Flask, document: dict[str, Any]) -> None:
-        cookies = [way for way in document["components"]["securitySchemes"].values() if way["in"] == "cookie"]
-        assert [cookie["name"] for cookie in cookies] == [app.config["SESSION_COOKIE_NAME"]]
+    def test_every_way_in_is_told(self, document: dict[str, Any]) -> None:
+        ways = document["components"]["securitySchemes"]
+        cookies = [way["name"] for way in ways.values() if way.get("in") == "cookie"]
+        assert cookies == [SESSION_COOKIE]
+        assert {name: (way["type"], way.get("scheme") or way.get("name")) for name, way in ways.items()} == {
+            "agent": ("apiKey", "X-Agent-Token"),
+            "organization": ("apiKey", "X-Organization-Id"),
+            "user": ("http", "bearer"),
+            "cookie": ("apiKey", SESSION_COOKIE),
+            "csrf": ("apiKey", "X-CSRF-Token"),
+            "token": ("apiKey", "token"),
+        }
 
     def test_it_is_served_to_anybody_and_says_the_same(self, app: Flask, document: dict[str, Any]) -> None:
         answer = app.test_client().get("/api/openapi.json")
@@ -139,6 +148,12 @@ class TestOperations:
                 assert "422" in told, f"{method} {path} takes a number that may not be one"
             if "requestBody" in operation:
                 assert {"400", "413", "422"} <= told, f"{method} {path} takes a body that may be anything"
+
+    def test_all_but_health_may_be_asked_too_often(self, document: dict[str, Any]) -> None:
+        for path, method, operation in operations(document):
+            limited = "429" in operation["responses"]
+            assert limited is (path not in {"/healthz", "/readyz", "/metrics"}), f"{method} {path}"
+            assert not limited or "Retry-After" in operation["responses"]["429"]["headers"], f"{method} {path}"
 
     def test_each_parameter_of_an_address_is_declared_once_and_no_other(self, document: dict[str, Any]) -> None:
         for path, method, operation in operations(document):
@@ -198,6 +213,10 @@ class TestOperations:
             "/api/settings": True,
             "/api/webhooks": True,
             "/api/webhooks/{webhook_id}": True,
+            "/api/tokens": True,
+            "/api/tokens/{token_id}": True,
+            "/api/members": True,
+            "/api/members/{user_id}": True,
             "/api/schedules": True,
             "/api/schedules/{schedule_id}": True,
             "/api/admin/dead-letters/requeue": False,

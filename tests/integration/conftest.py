@@ -9,11 +9,10 @@ import pytest
 from minio.deleteobjects import DeleteObject
 
 from schema.settings import Settings, read_settings
-from tasks import deps as wiring
 from tasks.clients import loop
 from tasks.clients.connection import close_connections
 from tasks.deps import Deps
-from tests.conftest import Outbox, make_deps
+from tests.conftest import Outbox, make_deps, use
 from tests.fakes.model_server import ModelServer
 from tests.integration.web_process import Web, serve
 
@@ -60,7 +59,7 @@ def model_settings(environ: dict[str, str], model: ModelServer) -> Settings:
 def model_deps(model_settings: Settings, outbox: Outbox) -> Iterator[Deps]:
     """Deps of a process that may ask the model."""
     made = make_deps(model_settings, outbox)
-    wiring.use(made)
+    use(made)
     yield made
     made.writers.shutdown()
     made.close()

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from schema.clock import new_id
 from schema.errors import Conflict, NotFound, Permanent, Transient
 from storage import attempts, jobs, retention
-from tasks import deps as wiring
 from tasks import once
 from tasks.admin import delete_job, make_dead_letter, mark_stale, reconcile_now, requeue_dead_letters
 from tasks.commands import Asker, cancel_job, retry_job, start_job
@@ -22,6 +21,7 @@ from tasks.cron import reconcile
 from tasks.deps import Deps
 from tasks.ending import settle_error
 from tasks.step import deliver
+from tests.conftest import use
 from tests.integration.stage import (
     at_once,
     change,
@@ -336,7 +336,7 @@ def test_reconciling_now_believes_in_silence_only_since_the_database_is_there(de
 def run(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs ``coursewright ...`` against this test's database."""
     monkeypatch.setenv("DATABASE_URL", deps.settings.database_url)
-    wiring.use(deps)
+    use(deps)
     return lambda *words: CliRunner().invoke(cli, list(map(str, words)))
 
 

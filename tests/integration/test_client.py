@@ -17,11 +17,10 @@ from click.testing import CliRunner, Result
 from schema.clock import new_id
 from schema.settings import Settings
 from storage.processes import free_port
-from tasks import deps as wiring
 from tasks import once
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
-from tests.conftest import Outbox, eventually, make_deps
+from tests.conftest import Outbox, eventually, make_deps, use
 from tests.integration.stage import SUMS, one, put_job, school, start, told
 from tests.integration.web_process import AGENT, ORG, Web, halt, serve
 from web.cli import cli
@@ -36,7 +35,7 @@ def web(settings: Settings, outbox: Outbox, environ: dict[str, str], tmp_path: P
     """A web server, and deps that know where it is, as commands on its machine do."""
     port = free_port()
     made = make_deps(replace(settings, port=port), outbox)
-    wiring.use(made)
+    use(made)
     running = serve(made, environ, tmp_path / "web.log", port)
     yield running
     halt(running)
@@ -47,7 +46,7 @@ def web(settings: Settings, outbox: Outbox, environ: dict[str, str], tmp_path: P
 def alone(settings: Settings, outbox: Outbox) -> Iterator[Deps]:
     """Deps of a machine whose web server is away."""
     made = make_deps(replace(settings, port=1), outbox)
-    wiring.use(made)
+    use(made)
     yield made
     made.close()
 

@@ -17,8 +17,9 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from schema.settings import DEMO_ORGANIZATION_ID, S3Settings
+from schema.settings import DEMO_ORGANIZATION_ID, S3Settings, Settings
 from storage.bus import Bus
+from storage.connecting import database_of
 from storage.db import Database, make_engine
 from storage.objects import ObjectStore
 from tasks import deps as wiring
@@ -28,6 +29,7 @@ from tests.integration.stage import change, put_job
 from web.cli import cli
 from web.doctor import host, servers, work
 from web.doctor.finding import Finding
+from web.doctor.roles import roles
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
 Examined = Callable[[Deps, str], dict[str, dict[str, str]]]
@@ -40,6 +42,13 @@ def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
 
 def states(findings: Iterator[Finding]) -> dict[str, str]:
     return {name: finding.state for name, finding in by_name(findings).items()}
+
+
+@pytest.fixture
+def deps(deps: Deps, owner: Database) -> Deps:
+    """The doctor's, who is asked by whoever owns the tables."""
+    deps.db = owner
+    return deps
 
 
 class TestPostgres:
@@ -86,7 +95,7 @@ class TestPostgres:
         told = examined(deps, servers_.database_url("postgres"))
         assert "has no tables" in told["migrations"]["message"]
         assert told["migrations"]["mend"] == "coursewright db upgrade"
-        assert told["work"]["state"] == "fault" and 'relation "jobs" does not exist' in told["work"]["message"]
+        assert told["work"]["state"] == "fault" and "figures_living() does not exist" in told["work"]["message"]
         assert told["redis"]["state"] == "ok"
 
     def test_a_column_that_is_missing_ends_in_no_traceback(self, deps: Deps, examined: Examined) -> None:
@@ -106,7 +115,7 @@ class TestPostgres:
         assert told["rights"]["state"] == "fault" and "jobs" in told["rights"]["message"]
         assert "permission denied for table alembic_version" in told["migrations"]["message"]
         assert told["migrations"]["mend"] == "As the owner: GRANT SELECT ON alembic_version TO poorest;"
-        assert "permission denied for table" in told["work"]["message"]
+        assert "permission denied for function" in told["work"]["message"]
 
     def test_a_transaction_left_open(self, deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(servers, "OPEN_SECONDS", 0)
@@ -124,6 +133,47 @@ class TestPostgres:
         found = by_name(servers.postgres(deps))["indexes"]
         assert found.state == "warning" and "REINDEX INDEX CONCURRENTLY ix_jobs_batch_id" in found.mend
         change(deps, "UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'ix_jobs_batch_id'::regclass")
+
+
+class TestRoles:
+    def test_a_workers_role_lacks_nothing_and_makes_no_tables(self, deps: Deps, settings: Settings) -> None:
+        workers = replace(deps, db=database_of(settings, "worker", pool_size=1))
+        found = by_name(servers.postgres(workers))
+        workers.db.dispose()
+        assert {name: one.message for name, one in found.items() if one.state == "fault"} == {}
+        assert "but make no tables" in found["rights"].message
+
+    def test_both_processes_are_looked_at(self, deps: Deps) -> None:
+        found = by_name(roles(deps.settings))
+        assert set(states(roles(deps.settings)).values()) == {"ok"}
+        assert "coursewright_web" in found["role of web"].message
+        assert "coursewright_worker" in found["role of worker"].message
+
+    def test_with_the_owners_address_alone_each_becomes_what_it_must(self, deps: Deps) -> None:
+        alone = replace(deps.settings, web_database_url=None, worker_database_url=None)
+        found = by_name(roles(alone))
+        assert (found["role of web"].state, found["role of worker"].state) == ("ok", "ok")
+        assert "As coursewright_web " in found["role of web"].message
+        assert "As coursewright " in found["role of worker"].message
+
+    def test_a_web_that_is_not_walled_in_is_a_fault(self, deps: Deps) -> None:
+        found = by_name(roles(replace(deps.settings, web_database_url=deps.settings.database_url)))["role of web"]
+        assert found.state == "fault" and "is a superuser" in found.message and "WEB_DATABASE_URL" in found.mend
+
+    def test_a_worker_whose_steps_could_not_be_walled_in_is_a_fault(self, deps: Deps) -> None:
+        found = by_name(roles(replace(deps.settings, worker_database_url=deps.settings.web_database_url)))
+        assert found["role of worker"].state == "fault"
+        assert "may not become coursewright_step" in found["role of worker"].message
+
+    def test_where_only_a_workers_address_is_known_the_web_cannot_be_judged(self, deps: Deps) -> None:
+        told = replace(deps.settings, database_url=str(deps.settings.worker_database_url), web_database_url=None)
+        found = by_name(roles(told))
+        assert (found["role of web"].state, found["role of worker"].state) == ("warning", "ok")
+
+    def test_a_wrong_password_is_told(self, deps: Deps) -> None:
+        wrong = str(deps.settings.web_database_url).replace("coursewright_web:", "coursewright_web:not")
+        found = by_name(roles(replace(deps.settings, web_database_url=wrong)))["role of web"]
+        assert found.state == "fault" and "password authentication failed" in found.message
 
 
 @pytest.fixture

@@ -21,14 +21,13 @@ from schema.rules import check
 from schema.rules.topics import check_coverage
 from schema.settings import read_settings
 from storage import catalog, documents, jobs, retention
-from tasks import deps as wiring
 from tasks import once
 from tasks.batches import start_batch
 from tasks.commands import Asker, Started, cancel_job, retry_job, start_job
 from tasks.deps import Deps
 from tasks.exams import archive_exam, make_exam, replace_exam
 from tasks.step import deliver
-from tests.conftest import Outbox, make_deps
+from tests.conftest import Outbox, make_deps, use
 from tests.fakes.model_server import ModelServer
 from tests.integration.stage import change, job, make_due, one, request, rows, school, told
 
@@ -169,7 +168,7 @@ def test_a_real_model_makes_a_course_of_the_civics_exam(environ: dict[str, str],
         "OPENAI_TEXT_MODEL": os.environ.get("REAL_MODEL_NAME", "default"),
     }
     deps = make_deps(read_settings({**environ, **real}), outbox)
-    wiring.use(deps)
+    use(deps)
     exam = make_exam(deps, asker, load_new_exam(CIVICS))
     course = course_of(deps, made(deps, asker, exam["id"]))
     assert list(check_coverage(course["topics"], [question["id"] for question in exam["questions"]])) == []

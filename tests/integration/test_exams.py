@@ -19,6 +19,7 @@ from storage import exams
 from tasks.commands import Asker, start_job
 from tasks.deps import Deps
 from tasks.exams import archive_exam, make_exam
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import at_once, change, one, put_job, school, together
 from web.app import create_app
 from web.openapi import FieldErrorSchema
@@ -228,10 +229,8 @@ class TestWalls:
 
     def test_a_viewer_reads_and_does_not_write(self, deps: Deps, asker: Asker, plants: dict[str, Any]) -> None:
         with create_app().test_client() as browser:
-            with browser.session_transaction() as session:
-                session["identity"] = {"organization": str(asker.organization_id), "role": "viewer", "user": None}
+            same_site = sign_in(browser, deps, asker.organization_id, "viewer")
             assert browser.get(f"/api/exams/{plants['id']}").status_code == 200
-            same_site = {"Sec-Fetch-Site": "same-origin"}
             for method, path in (("POST", ""), ("POST", "/preview"), ("PUT", f"/{plants['id']}"), ("DELETE", "/x")):
                 answer = browser.open(f"/api/exams{path}", method=method, json=PLANTS, headers=same_site)
                 assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden"), (method, path)

@@ -38,11 +38,12 @@ from storage import (
 from storage.catalog import PUBLIC, Listing
 from storage.db import Database, make_engine
 from storage.documents import Author
+from storage.grounds import Grounds
 from storage.jobs import NewRow
 from storage.media import Asset
 from storage.schema_version import _config, current, differences, head, upgrade
 from storage.tables import metadata
-from tasks import exams, schedules, webhooks
+from tasks import exams, members, schedules, sessions, tokens, webhooks
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.step import deliver
@@ -52,6 +53,13 @@ from tests.integration.stage import SUMS, put_job
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
 VIEWS = {"ai_course_jobs", "ai_media_jobs", "course_generation_jobs", "workflow_runs"}
+
+
+@pytest.fixture
+def deps(deps: Deps, owner: Database) -> Deps:
+    """Everything, done as whoever migrates."""
+    deps.db = owner
+    return deps
 
 
 @pytest.fixture
@@ -246,6 +254,9 @@ def fill(deps: Deps) -> None:
     calls.record(deps.db, ORG, first, 1, "skeleton", call)
     corrections.count(deps.db, "stale")
     exams.make_exam(deps, Asker(ORG, None), load_new_exam({"title": "Civics", "questions": [{"text": "Who votes?"}]}))
+    members.add(deps, Asker(ORG, None), {"userId": "ada", "role": "author", "name": None, "email": None})
+    tokens.make(deps, Asker(ORG, None), {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
+    sessions.start(deps, Grounds(ORG), role="author", user=None)
     # Of a third job only its figures are left, and what was told of it.
     tell_and_repeat(deps)
     for past in ("status = 'done', due_at = NULL, completed_at = now() - interval '1 day'", "purged_at = '2026-01-01'"):

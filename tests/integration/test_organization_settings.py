@@ -15,6 +15,7 @@ from tasks.clients.budget import Budgets
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tests.fakes.model_server import ModelServer
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import at_once, change, job, one, rows, school, start
 from tests.integration.test_course_job import FISH, course_of
 from web.app import create_app
@@ -129,10 +130,9 @@ class TestKeeping:
         assert rows(deps, "SELECT * FROM organization_settings") == []
 
     def test_only_an_admin_chooses(self, deps: Deps, asker: Asker, client: FlaskClient) -> None:
-        with client.session_transaction() as session:
-            session["identity"] = {"organization": str(asker.organization_id), "role": "author", "user": None}
+        ours = sign_in(client, deps, asker.organization_id, "author")
         assert client.get("/api/settings").status_code == 200
-        refused = client.put("/api/settings", json={"settings": {}}, headers={"Sec-Fetch-Site": "same-origin"})
+        refused = client.put("/api/settings", json={"settings": {}}, headers=ours)
         assert refused.status_code == 403
 
     def test_a_budget_needs_prices(self, deps: Deps, asker: Asker, client: FlaskClient) -> None:

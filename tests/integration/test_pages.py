@@ -12,10 +12,12 @@ from schema.errors import Transient
 from storage import job_lists, organizations
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import change, school, start
 from web.app import create_app
-from web.pages.layout import POLICY
+from web.guarding.headers import policy
 
+POLICY = policy(("'self'",))
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
@@ -23,13 +25,8 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 def client(deps: Deps, asker: Asker) -> Iterator[FlaskClient]:
     """A browser in which somebody of the demo school is signed in."""
     with create_app().test_client() as made:
-        sign_in(made, asker, "author")
+        sign_in(made, deps, asker.organization_id, "author", asker.user)
         yield made
-
-
-def sign_in(client: FlaskClient, asker: Asker, role: str) -> None:
-    with client.session_transaction() as session:
-        session["identity"] = {"organization": str(asker.organization_id), "role": role, "user": asker.user}
 
 
 @pytest.mark.parametrize("path", ["/catalog", "/new", "/new?from=exam", "/jobs"])
@@ -54,8 +51,7 @@ def test_an_error_is_a_page_like_any_other(client: FlaskClient, path: str, statu
 
 
 def test_who_is_not_signed_in_sees_a_page_without_a_way_in(client: FlaskClient) -> None:
-    with client.session_transaction() as session:
-        session.clear()
+    client.delete_cookie("coursewright")
     for path, status in (("/catalog", 401), ("/nowhere", 404)):
         answer = client.get(path, headers=BROWSER)
         assert answer.status_code == status and NAV not in answer.text
@@ -77,7 +73,7 @@ def test_the_entrance_leads_to_the_catalog(client: FlaskClient) -> None:
 
 
 def test_a_viewer_is_offered_nothing_he_may_not_do(client: FlaskClient, deps: Deps, asker: Asker) -> None:
-    sign_in(client, asker, "viewer")
+    sign_in(client, deps, asker.organization_id, "viewer", asker.user)
     assert "/new" not in client.get("/catalog", headers=BROWSER).text
     assert client.get("/new", headers=BROWSER).status_code == 403
     assert " read-only" in client.get(f"/jobs/{start(deps, asker)}", headers=BROWSER).text

@@ -19,6 +19,7 @@ from tasks.cron import reconcile
 from tasks.deps import Deps
 from tasks.reviews import Approved, approve
 from tasks.step import deliver
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import (
     WATER,
     Died,
@@ -36,7 +37,7 @@ from tests.integration.stage import (
 )
 from tests.integration.test_media import children, pictures
 from tests.integration.test_organization_settings import choose, headers
-from tests.integration.test_pages import BROWSER, sign_in
+from tests.integration.test_pages import BROWSER
 from tests.integration.test_reconcile_store import current, made
 from tests.integration.test_unlisted import end, saved, shown
 from web.app import create_app
@@ -137,14 +138,14 @@ class TestApproving:
         assert client.post("/api/courses/none/approve", headers=ours).status_code == 404
         faulty = client.post("/api/courses/sums/approve", headers=ours, json={"revision": "1", "words": ""})
         assert {fault["path"] for fault in faulty.get_json()["errors"]} == {"revision", "words"}
-        here = {"Sec-Fetch-Site": "same-origin"}
         for role in ("viewer", "author"):
-            sign_in(client, asker, role)
-            assert client.get("/api/reviews").get_json()["reviews"][0]["courseId"] == "sums"
+            here = sign_in(client, deps, asker.organization_id, role, asker.user)
+            seen = client.get("/api/reviews")
+            assert seen.status_code == (403 if role == "viewer" else 200)
             assert client.post("/api/courses/sums/approve", headers=here).status_code == 403
         assert rows(deps, "SELECT document_id FROM documents WHERE document_id <> 'sums'") == []
         assert waiting(deps, asker) == ["sums"]
-        sign_in(client, asker, "admin")
+        here = sign_in(client, deps, asker.organization_id, "admin", asker.user)
         assert client.post("/api/courses/sums/approve").status_code == 403, "from another site"
         assert client.post("/api/courses/sums/approve", headers=here).status_code == 200
         assert client.get("/api/courses/sums").get_json()["review"]["approvedBy"] == asker.user
@@ -318,11 +319,11 @@ def test_what_waits_is_listed_oldest_first_page_by_page(deps: Deps, asker: Asker
 @pytest.mark.usefixtures("strict")
 def test_pages_say_that_it_waits_and_offer_approval_to_an_admin(deps: Deps, asker: Asker, client: FlaskClient) -> None:
     job_id = made(deps, asker, title="Sums <for> all")
-    sign_in(client, asker, "author")
+    sign_in(client, deps, asker.organization_id, "author", asker.user)
     course, its_job = (client.get(path, headers=BROWSER).text for path in ("/courses/sums", f"/jobs/{job_id}"))
     assert "Waiting for review." in course and "Waiting for review." in its_job
     assert 'id="approve"' not in course and "Waiting" not in client.get("/catalog", headers=BROWSER).text
-    sign_in(client, asker, "admin")
+    sign_in(client, deps, asker.organization_id, "admin", asker.user)
     assert 'id="approve" data-revision="1"' in client.get("/courses/sums", headers=BROWSER).text
     assert '<a href="/courses/sums">Sums &lt;for&gt; all</a>' in client.get("/catalog", headers=BROWSER).text
     approve(deps, asker, "sums", 1)

@@ -9,12 +9,14 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
+from schema.access import Role
 from schema.clock import new_id
 from schema.durations import bucket
 from storage import retention, statistics
 from storage.statistics import Expected
 from tasks.commands import Asker
 from tasks.deps import Deps
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import change, held, one, put_job, school
 from web.app import create_app
 
@@ -314,8 +316,7 @@ class TestOverHttp:
             assert client.get(f"/api/admin/{name}?{query}", headers=headers).status_code == 422
 
     @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("author", 403), ("admin", 200)])
-    def test_only_an_admin_may(self, asker: Asker, client: FlaskClient, role: str, status: int) -> None:
-        with client.session_transaction() as session:
-            session["identity"] = {"organization": str(asker.organization_id), "role": role, "user": None}
+    def test_only_an_admin_may(self, deps: Deps, asker: Asker, client: FlaskClient, role: Role, status: int) -> None:
+        sign_in(client, deps, asker.organization_id, role)
         for name in ("metrics", "durations", "failures", "cost"):
             assert client.get(f"/api/admin/{name}").status_code == status

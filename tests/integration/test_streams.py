@@ -18,11 +18,15 @@ from schema.clock import new_id
 from schema.events import Event
 from schema.settings import read_settings
 from storage import catalog, events
+from storage.grounds import Grounds
 from tests.conftest import Databases, Outbox, Servers, eventually, make_deps
-from tests.integration.stage import change, one
+from tests.integration.stage import change, one, school
 from tests.integration.web_process import AGENT, ORG, STEP, Web, halt, serve
 from tests.sse_client import Listener
+from web.identity.agents import mark_of_commands
 from web.streams import token
+
+NOBODYS = UUID(int=7)
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +223,8 @@ class TestAJob:
 
 class TestTokens:
     def path(self, web: Web, job_id: UUID, **other: Any) -> str:
-        given = {"organization_id": ORG, "job_id": job_id} | other
-        return f"/api/jobs/{job_id}/stream?token={token.make(web.deps.settings.secret_key, **given)}"
+        grounds = Grounds(**({"organization_id": ORG, "mark": mark_of_commands(web.deps)} | other))
+        return f"/api/jobs/{job_id}/stream?token={token.make(web.deps.settings.signing_keys, grounds, job_id)}"
 
     def test_a_token_lets_in_whoever_has_it(self, web: Web) -> None:
         job_id = web.new_job()
@@ -238,13 +242,22 @@ class TestTokens:
     def test_a_wrong_one_opens_nothing_not_even_with_an_identity(self, web: Web) -> None:
         job_id, other = web.new_job(), web.new_job()
         path = f"/api/jobs/{job_id}/stream?token="
-        forged = token.make("another key", ORG, job_id)
-        for_another = token.make(web.deps.settings.secret_key, ORG, other)
+        forged = token.make(["another key"], Grounds(ORG, mark=mark_of_commands(web.deps)), job_id)
+        for_another = self.path(web, other).partition("token=")[2]
         for given in ("", "x", "x.y", forged, for_another):
             with web.listen(path + given) as listener:
                 assert (listener.status, listener.json()["code"]) == (401, "invalid_stream_token"), given
-        with web.listen(self.path(web, job_id, organization_id=new_id()), {}) as listener:
+        stranger = school(web.deps).organization_id
+        with web.listen(self.path(web, job_id, organization_id=stranger), {}) as listener:
             assert listener.status == 404
+
+    @pytest.mark.parametrize(
+        "fallen", [{"mark": "another"}, {"session": NOBODYS}, {"token": NOBODYS}, {"user": "eve"}], ids=str
+    )
+    def test_it_is_worth_what_it_was_given_for(self, web: Web, fallen: dict[str, Any]) -> None:
+        path = self.path(web, web.new_job(), **({"mark": None} | fallen))
+        with web.listen(path) as listener:
+            assert (listener.status, listener.json()["code"]) == (401, "stream_token_expired")
 
     def test_it_is_for_the_stream_alone(self, web: Web) -> None:
         job_id = web.new_job()

@@ -21,7 +21,6 @@ from schema.errors import Conflict, NotFound
 from schema.settings import NoticeSettings, read_settings
 from storage import deliveries as deliveries_kept
 from storage import metrics, retention, webhooks
-from tasks import deps as wiring
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.notices import post as posting
@@ -29,7 +28,7 @@ from tasks.notices import senders
 from tasks.notices.webhooks import send_next
 from tasks.webhooks import change, make, redeliver, remove, rotate_secret
 from tasks.webhooks import test as try_out
-from tests.conftest import Outbox, eventually, make_deps
+from tests.conftest import Outbox, eventually, make_deps, use
 from tests.fakes.receiver import Receiver, Reply
 from tests.integration.stage import at_once, rows, school, start, together
 from tests.integration.stage import change as rewrite
@@ -43,7 +42,7 @@ def deps(environ: dict[str, str], outbox: Outbox) -> Iterator[Deps]:
     settings = read_settings({**environ, "WEBHOOK_PRIVATE_TARGETS": "127.0.0.1", "PUBLIC_URL": "https://c.example/"})
     made = make_deps(settings, outbox)
     made.luck = lambda: 0.5
-    wiring.use(made)
+    use(made)
     yield made
     made.close()
 

@@ -10,16 +10,17 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from schema.access import Role
 from schema.clock import new_id
 from schema.schedule import ScheduleSchema
 from schema.settings import DEMO_ORGANIZATION_ID, read_settings
 from schema.webhook import DeliverySchema, WebhookSchema, WebhookWithSecretSchema
-from tasks import deps as wiring
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.notices.webhooks import send_next
-from tests.conftest import Outbox, make_deps
+from tests.conftest import Outbox, make_deps, use
 from tests.fakes.receiver import Receiver, Reply
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import SUMS, rows, school, start
 from web.app import create_app
 
@@ -28,7 +29,7 @@ from web.app import create_app
 def deps(environ: dict[str, str], outbox: Outbox) -> Iterator[Deps]:
     """A system that may send to this machine."""
     made = make_deps(read_settings({**environ, "WEBHOOK_PRIVATE_TARGETS": "127.0.0.0/8"}), outbox)
-    wiring.use(made)
+    use(made)
     yield made
     made.close()
 
@@ -64,13 +65,12 @@ def of_other_school(deps: Deps, client: FlaskClient) -> Caller:
     return Caller(client, {"X-Agent-Token": deps.settings.agent_token, "X-Organization-Id": other})
 
 
-def with_role(client: FlaskClient, role: str) -> Caller:
-    with client.session_transaction() as session:
-        session["identity"] = {"organization": DEMO_ORGANIZATION_ID, "role": role, "user": str(new_id())}
-    return Caller(client, {"Sec-Fetch-Site": "same-origin"})
+def with_role(deps: Deps, client: FlaskClient, role: Role) -> Caller:
+    return Caller(client, sign_in(client, deps, UUID(DEMO_ORGANIZATION_ID), role, str(new_id())))
 
 
-HOOK = {"url": "https://127.0.0.1:9/hook"}
+#: Nobody listens there.
+HOOK = {"url": "https://127.0.0.1:65009/hook"}
 
 
 class TestWebhooks:
@@ -153,13 +153,13 @@ class TestWebhooks:
             assert [(error["path"], error["code"]) for error in refused["errors"]] == [("url", code)]
         assert [row.url for row in rows(deps, "SELECT url FROM webhooks")] == [HOOK["url"]]
 
-    def test_only_admins_see_and_make_them(self, client: FlaskClient, call: Caller) -> None:
+    def test_only_admins_see_and_make_them(self, deps: Deps, client: FlaskClient, call: Caller) -> None:
         made = call("POST", "/api/webhooks", HOOK, 201)
         for role in ("viewer", "author"):
-            person = with_role(client, role)
+            person = with_role(deps, client, role)
             person("GET", "/api/webhooks", status=403)
             person("POST", "/api/webhooks", HOOK, 403)
-        assert with_role(client, "admin")("GET", f"/api/webhooks/{made['webhookId']}")["url"] == HOOK["url"]
+        assert with_role(deps, client, "admin")("GET", f"/api/webhooks/{made['webhookId']}")["url"] == HOOK["url"]
 
     def test_another_schools_are_not_there(self, deps: Deps, client: FlaskClient, call: Caller) -> None:
         made = call("POST", "/api/webhooks", HOOK, 201)
@@ -236,12 +236,12 @@ class TestSchedules:
         }
         assert rows(deps, "SELECT * FROM schedules") == []
 
-    def test_viewers_see_and_authors_make_them(self, client: FlaskClient, call: Caller) -> None:
+    def test_viewers_see_and_authors_make_them(self, deps: Deps, client: FlaskClient, call: Caller) -> None:
         made = call("POST", "/api/schedules", SCHEDULE, 201)
-        viewer = with_role(client, "viewer")
+        viewer = with_role(deps, client, "viewer")
         assert viewer("GET", "/api/schedules")["schedules"] == [made]
         viewer("POST", f"/api/schedules/{made['scheduleId']}/run", status=403)
-        author = with_role(client, "author")
+        author = with_role(deps, client, "author")
         theirs = author("POST", "/api/schedules", SCHEDULE, 201)
         assert UUID(theirs["createdBy"])
 

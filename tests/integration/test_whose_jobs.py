@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schema.clock import new_id
-from tasks import deps as wiring
 from tasks.commands import Asker
 from tasks.deps import Deps
+from tests.conftest import use
 from tests.integration.stage import change, held, job, put_job, rows, school
 from web.cli import cli
 
@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 def run(deps: Deps, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``coursewright ...`` against this test's database."""
     monkeypatch.setenv("DATABASE_URL", deps.settings.database_url)
-    wiring.use(deps)
+    use(deps)
     return lambda *words: CliRunner().invoke(cli, list(map(str, words)))
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.attacks import ATTACKS
 from web.pages.courses import grouped
 from web.pages.reading import answer_of, question, rendered
 
@@ -62,6 +63,10 @@ class TestRendered:
     )
     def test_nothing_dangerous_comes_through(self, text: str) -> None:
         self.check(rendered(f"Before {text}\n\n{text}\n\nAfter"))
+
+    @pytest.mark.parametrize("text", ATTACKS, ids=[str(number) for number in range(len(ATTACKS))])
+    def test_no_attack_comes_through(self, text: str) -> None:
+        self.check(rendered(f"Before {text}\n\n{text}\n\n- {text}\n\n> {text}\n\n# {text}"))
 
     @given(st.text(alphabet="<>\"'=/:[]()!#*_`\\ \n\taxjscriptonIMAGE|&;-", max_size=200))
     def test_nor_does_anything_else(self, text: str) -> None:

@@ -57,6 +57,19 @@ class TestSettings:
     def test_sound_ones(self) -> None:
         assert states(*self.found()) == ["ok"]
 
+    @pytest.mark.parametrize(
+        ("changes", "warned"),
+        [
+            ({"PUBLIC_URL": "https://courses.example"}, True),
+            ({"PUBLIC_URL": "https://courses.example", "TRUSTED_PROXIES": "1"}, False),
+            ({"PUBLIC_URL": "http://courses.example"}, False),
+        ],
+    )
+    def test_a_proxy_that_is_not_trusted_makes_everybody_one(self, changes: dict[str, str], warned: bool) -> None:
+        found = [finding for finding in self.found(**changes) if finding.state == "warning"]
+        assert states(*found) == ["warning"] * warned
+        assert not warned or "TRUSTED_PROXIES" in found[0].line()
+
     def test_each_fault_has_a_line_with_its_name(self) -> None:
         found = self.found(DATABASE_URL="", S3_ENDPOINT_URL="", JOB_MAX_RETRIES="many")
         assert states(*found) == ["fault"] * 3

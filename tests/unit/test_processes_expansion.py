@@ -11,12 +11,13 @@ from web.system_processes import ROOT, _expanded, app_processes
 
 ENVIRONMENT = {"PORT": "8123", "FLOWER_PORT": "5123", "COURSEWRIGHT_HOME": "/srv/school"}
 HOME = Path("/srv/school")
+DATABASES = ("DATABASE_URL", "WEB_DATABASE_URL", "WORKER_DATABASE_URL")
 NAMES = ["web", "worker", "media", "control", "beat", "flower"]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WORKER_CONCURRENCY", "MEDIA_CONCURRENCY", "OTHER"):
+    for name in ("WORKER_CONCURRENCY", "MEDIA_CONCURRENCY", "OTHER", *DATABASES):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -111,3 +112,26 @@ def options_of(spec: Spec) -> dict[str, str]:
     """The options of a command with the value that follows each."""
     words = [*spec.argv, ""]
     return {word: words[at + 1] for at, word in enumerate(words) if word.startswith("--")}
+
+
+class TestDatabase:
+    GIVEN = dict(zip(DATABASES, ("of-owner", "of-web", "of-workers"), strict=True))
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_process_is_told_its_own_address_alone(self, name: str) -> None:
+        told = {setting: value for setting, value in specs(**self.GIVEN)[name].env.items() if setting in DATABASES}
+        if name in {"worker", "media", "control"}:
+            assert told == {"DATABASE_URL": "of-workers", "WEB_DATABASE_URL": "", "WORKER_DATABASE_URL": "of-workers"}
+        else:
+            assert told == {"DATABASE_URL": "of-web", "WEB_DATABASE_URL": "of-web", "WORKER_DATABASE_URL": ""}
+
+    def test_addresses_from_outside_count_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for setting, value in self.GIVEN.items():
+            monkeypatch.setenv(setting, value)
+        assert "of-owner" not in {value for spec in specs().values() for value in spec.env.values()}
+        assert specs()["control"].env["DATABASE_URL"] == "of-workers"
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_where_there_is_only_the_owners_all_share_it(self, name: str) -> None:
+        told = specs(DATABASE_URL="of-owner")[name].env
+        assert {setting: told.get(setting) for setting in DATABASES if setting in told} == {"DATABASE_URL": "of-owner"}

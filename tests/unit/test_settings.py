@@ -45,6 +45,9 @@ class TestWhatIsMissing:
         assert settings.agent_token is None
         assert (settings.worker_concurrency, settings.media_concurrency, settings.web_concurrency) == (16, 2, 2)
         assert settings.streams_per_process == 5000
+        guards = settings.guards
+        assert (guards.rate_per_minute, guards.streams_per_identity, guards.trusted_proxies) == (600, 100, 0)
+        assert (guards.cors_origins, guards.frame_ancestors) == (frozenset(), ("'self'",))
 
     @pytest.mark.parametrize("name", ENVIRON)
     @pytest.mark.parametrize("value", [None, "", "  "])
@@ -80,6 +83,11 @@ MALFORMED = [
     *(("MEDIA_CONCURRENCY", number) for number in ("0", "101")),
     *(("WEB_CONCURRENCY", number) for number in ("0", "65", "2.5", "two")),
     *(("STREAMS_PER_PROCESS", number) for number in ("0", "100001", "many")),
+    *(("RATE_LIMIT_PER_MINUTE", number) for number in ("0", "1000001", "1.5")),
+    *(("STREAMS_PER_IDENTITY", number) for number in ("0", "100001")),
+    *(("TRUSTED_PROXIES", number) for number in ("-1", "11", "all")),
+    *(("CORS_ORIGINS", origins) for origins in ("a.example", "https://a.example/x", "null", "https://a.example, *")),
+    *(("FRAME_ANCESTORS", sites) for sites in ("none self", "https://a/b", "'self';", "javascript:", "data:")),
     *(("JOB_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("EVENT_RETENTION_HOURS", number) for number in ("0", "1000001")),
     *(("RESEND_AFTER_SECONDS", number) for number in ("0", "3601")),

@@ -12,70 +12,17 @@ from typing import Any
 from storage import brakes, corrections
 from storage.brakes import Brake
 from storage.db import Database
-from storage.statuses import IS_ACTIVE
 
 #: What is not in the store as it is for longer than this, in seconds, is behind.
 BEHIND_SECONDS = 60.0
 
-#: Each by its name, over all organizations. Nobody who is walled in could ask so: each is the body of a function of the
-#: database, ``figures_living`` and so on, that answers as whoever owns the tables (decision 19). To change one takes a
-#: migration. An index can't be searched with a volatile clock, but with the answer of a query to it.
-STATEMENTS = {
-    "living": f"""SELECT status, job_type, count(*) AS n, sum(retry_count) AS retries FROM jobs
-      WHERE {IS_ACTIVE} GROUP BY 1, 2
-      UNION ALL SELECT status, job_type, count(*), 0 FROM jobs
-      WHERE status = 'dead_letter' AND purged_at IS NULL GROUP BY 1, 2""",
-    "ended": """SELECT status, job_type, count(*) AS n FROM jobs
-      WHERE status IN ('done', 'failed', 'cancelled', 'dead_letter')
-        AND COALESCE(completed_at, cancelled_at) > (SELECT clock_timestamp() - interval '5 minutes') GROUP BY 1, 2""",
-    "queues": """SELECT queue, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
-        count(*) FILTER (WHERE due_at > clock_timestamp()) AS later,
-        GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS oldest
-      FROM jobs WHERE due_at IS NOT NULL GROUP BY 1""",
-    "moved": """SELECT step, count(*) AS five,
-        count(*) FILTER (WHERE created_at > clock_timestamp() - interval '1 minute') AS one
-      FROM job_steps WHERE created_at > (SELECT clock_timestamp() - interval '5 minutes') GROUP BY 1""",
-    "leases": """SELECT count(*) AS n,
-        count(*) FILTER (WHERE heartbeat_at < clock_timestamp() - make_interval(secs => stale)) AS silent,
-        count(*) FILTER (WHERE progress_at < clock_timestamp() - make_interval(secs => patience_seconds)) AS stuck,
-        COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - heartbeat_at)), 0)::float AS oldest_heartbeat,
-        COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - progress_at)), 0)::float AS oldest_progress
-      FROM job_leases""",
-    "calls": """SELECT name AS model, outcome, sum(n)::bigint AS n, sum(seconds)::float AS seconds,
-        sum(input)::bigint AS input, sum(output)::bigint AS output, sum(cost)::float AS cost
-      FROM (
-        SELECT model AS name, outcome, count(*) AS n, sum(seconds) AS seconds, sum(input_tokens) AS input,
-          sum(output_tokens) AS output, COALESCE(sum(cost_usd), 0) AS cost FROM model_calls
-        WHERE created_at >= (SELECT date_trunc('day', clock_timestamp(), 'UTC')) AND outcome <> 'started' GROUP BY 1, 2
-        UNION ALL SELECT name, outcome, count, seconds, input_tokens, output_tokens, cost_usd FROM daily_stats
-        WHERE kind = 'call' AND day = (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date)
-      ) AS today GROUP BY 1, 2""",
-    "in_flight": "SELECT model, count(*) AS n FROM model_calls WHERE outcome = 'started' GROUP BY 1",
-    # Under load something is always being written. A catalog is behind since the first change its file does not show,
-    # because it may change every second.
-    "behind": """SELECT (SELECT count(*) FROM catalogs c WHERE file_version < version AND COALESCE(
-          (SELECT created_at FROM catalog_updates u WHERE u.catalog_id = c.id AND u.version = c.file_version + 1),
-          updated_at) < clock_timestamp() - make_interval(secs => behind)) AS catalogs,
-        (SELECT count(*) FROM documents WHERE stored_revision < revision
-          AND updated_at < (SELECT clock_timestamp() - make_interval(secs => behind))) AS documents""",
-    # An attempt moves ``due_at`` on, so what is overdue is what nobody tries. A delivery that was put in line at the
-    # very moment its webhook was paused stands there until it is resumed.
-    "notices": """SELECT kind, count(*) FILTER (WHERE due_at IS NOT NULL) AS pending,
-        GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS overdue
-      FROM (SELECT 'webhook' AS kind, due_at FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
-          WHERE due_at IS NOT NULL AND NOT w.paused
-        UNION ALL SELECT 'mail', due_at FROM mails WHERE due_at IS NOT NULL) AS waiting GROUP BY 1""",
-    "told": """SELECT kind, outcome, count(*) AS n FROM (
-        SELECT 'webhook' AS kind, status AS outcome FROM webhook_deliveries
-        WHERE attempted_at > (SELECT clock_timestamp() - interval '5 minutes')
-        UNION ALL SELECT 'mail', CASE status WHEN 'sent' THEN 'delivered' ELSE status END FROM mails
-        WHERE attempted_at > (SELECT clock_timestamp() - interval '5 minutes')) AS tried GROUP BY 1, 2""",
-    "schedules": """SELECT outcome, count(*) FILTER (WHERE last_due_at > clock_timestamp() - interval '5 minutes') AS n,
-        GREATEST(max(EXTRACT(epoch FROM clock_timestamp() - due_at)), 0)::float AS overdue
-      FROM (SELECT last_due_at, due_at, CASE WHEN last_error IS NULL THEN 'started'
-        WHEN last_error->>'code' = 'schedule_missed' THEN 'skipped' ELSE 'refused' END AS outcome
-        FROM schedules) AS told GROUP BY 1""",
-}
+#: What is read over all organizations, each by a function of the database: ``figures_living`` and so on. Nobody who is
+#: walled in could ask so; the functions answer as whoever owns the tables (decision 19). What they ask stands in
+#: ``storage/migrations/sql``, and to change it takes a migration.
+FIGURES = (
+    *("living", "ended", "queues", "moved", "leases", "calls"),
+    *("in_flight", "behind", "notices", "told", "schedules"),
+)
 _CONNECTIONS = """SELECT current_setting('max_connections')::int AS most, sum(numbackends) AS used
   FROM pg_stat_database"""
 
@@ -152,7 +99,7 @@ class Figures:
 def read(db: Database, *, stale_after_seconds: float) -> Figures:
     """All figures, each from one short statement. Raises ``Unavailable``."""
     given = {"leases": stale_after_seconds, "behind": BEHIND_SECONDS}
-    found = {name: _rows(db, name, given.get(name)) for name in STATEMENTS}
+    found = {name: _rows(db, name, given.get(name)) for name in FIGURES}
     [leases], [behind] = found["leases"], found["behind"]
     with db.statement() as tx:
         connections = tx.run(_CONNECTIONS).one()

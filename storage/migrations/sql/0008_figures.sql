@@ -1,5 +1,5 @@
--- What is measured over all organizations: counts and ages, never a row. storage/metrics.py has the same statements,
--- and a test compares them.
+-- What is measured over all organizations: counts and ages, never a row. storage/metrics.py reads them.
+-- An index can't be searched with a volatile clock, but with the answer of a query to it.
 
 CREATE OR REPLACE FUNCTION figures_living()
 RETURNS TABLE (status text, job_type text, n bigint, retries bigint)
@@ -68,6 +68,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
       SELECT model, count(*) AS n FROM model_calls WHERE outcome = 'started' GROUP BY 1
 $$;
 
+-- Under load something is always being written. A catalog is behind since the first change its file does not show,
+-- because it may change every second.
 CREATE OR REPLACE FUNCTION figures_behind(behind double precision)
 RETURNS TABLE (catalogs bigint, documents bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -78,6 +80,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
           AND updated_at < (SELECT clock_timestamp() - make_interval(secs => behind))) AS documents
 $$;
 
+-- An attempt moves due_at on, so what is overdue is what nobody tries. A delivery that was put in line at the very
+-- moment its webhook was paused stands there until it is resumed.
 CREATE OR REPLACE FUNCTION figures_notices()
 RETURNS TABLE (kind text, pending bigint, overdue double precision)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -7,6 +7,8 @@ VENV := .venv
 # Whole systems are tested in one process, everything else in the others.
 PROCESSES ?= 2
 STAMP := $(VENV)/.ready
+# Where it is forbidden to keep what was compiled, each of the many processes here would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## What there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

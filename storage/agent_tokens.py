@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from schema.clock import iso
+from storage import pages
 from storage.db import Database, Transaction
+from storage.pages import Position
 
 #: A token that is in use all the time is noted as used once in so many seconds.
 NOTED_EVERY_SECONDS = 60
@@ -69,21 +71,10 @@ def note_use(db: Database, organization_id: UUID, token_id: UUID) -> None:
         )
 
 
-def newest(
-    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int
-) -> list[dict[str, Any]]:
+def newest(db: Database, organization_id: UUID, before: Position | None, limit: int) -> list[dict[str, Any]]:
     """The organization's tokens, newest first, those made before the given one; revoked ones too."""
-    where = ["organization_id = :org"]
-    values: dict[str, Any] = {"org": organization_id, "limit": limit}
-    if before is not None:
-        where.append("(created_at, id) < (:before_at, :before_id)")
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(
-            f"SELECT * FROM agent_tokens WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC LIMIT :limit",
-            values,
-        ).all()
-    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+    rows = "SELECT * FROM agent_tokens WHERE organization_id = :org"
+    return pages.newest(db, rows, {"org": organization_id}, before, limit, as_shown)
 
 
 def read(db: Database, organization_id: UUID, token_id: UUID) -> dict[str, Any] | None:

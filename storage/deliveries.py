@@ -13,7 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from schema.clock import iso
+from storage import pages
 from storage.db import Database, Transaction
+from storage.pages import Position
 from storage.webhooks import hold
 
 #: Longer than an attempt takes: five seconds for the name and ten for the exchange; and than a mail server needs.
@@ -184,18 +186,8 @@ def as_shown(row: Any) -> dict[str, Any]:
 
 
 def newest(
-    db: Database, organization_id: UUID, webhook_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+    db: Database, organization_id: UUID, webhook_id: UUID, before: Position | None, limit: int
 ) -> list[dict[str, Any]]:
     """Deliveries to a webhook, newest first, those made before the given one."""
-    values: dict[str, Any] = {"org": organization_id, "id": webhook_id, "limit": limit}
-    older = ""
-    if before is not None:
-        older = "AND (created_at, id) < (:before_at, :before_id)"
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(
-            f"""SELECT * FROM webhook_deliveries WHERE webhook_id = :id AND organization_id = :org {older}
-            ORDER BY created_at DESC, id DESC LIMIT :limit""",
-            values,
-        ).all()
-    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+    rows = "SELECT * FROM webhook_deliveries WHERE webhook_id = :id AND organization_id = :org"
+    return pages.newest(db, rows, {"org": organization_id, "id": webhook_id}, before, limit, as_shown)

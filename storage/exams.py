@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from schema.clock import iso
 from schema.exam import Exam, Question
+from storage import pages
 from storage.db import Database, Transaction
+from storage.pages import Position
 
 
 @dataclass(frozen=True)
@@ -138,23 +139,11 @@ def read_in(tx: Transaction, organization_id: UUID, exam_id: UUID) -> Exam | Non
     return cast(Exam, {**_summary(row), "context": row.context, "questions": questions})
 
 
-def newest(
-    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int
-) -> list[dict[str, Any]]:
+def newest(db: Database, organization_id: UUID, before: Position | None, limit: int) -> list[dict[str, Any]]:
     """The organization's exams without questions and context, newest first, those made before the given one."""
-    after = "AND (created_at, id) < (:before_at, :before_id)" if before else ""
-    values: dict[str, Any] = {"org": organization_id, "limit": limit}
-    if before is not None:
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(
-            f"""SELECT id, title, subject, grade_band, language, revision, questions_hash, question_count, created_by,
-              created_at, updated_at
-            FROM exams WHERE organization_id = :org AND archived_at IS NULL {after}
-            ORDER BY created_at DESC, id DESC LIMIT :limit""",
-            values,
-        ).all()
-    return [{**_summary(row), "_position": (row.created_at, row.id)} for row in rows]
+    rows = """SELECT id, title, subject, grade_band, language, revision, questions_hash, question_count, created_by,
+      created_at, updated_at FROM exams WHERE organization_id = :org AND archived_at IS NULL"""
+    return pages.newest(db, rows, {"org": organization_id}, before, limit, _summary)
 
 
 def titles(db: Database, organization_id: UUID, exam_ids: Sequence[UUID]) -> dict[str, str]:

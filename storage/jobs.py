@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from schema.clock import iso
 from schema.events import Event
 from schema.job import SINGLE_PRIORITY
+from storage import pages
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
+from storage.pages import Position
 from storage.privacy import IS_PRIVATE_JOB
 from storage.statuses import IS_ACTIVE
 
@@ -248,7 +249,7 @@ def newest(
     db: Database,
     organization_id: UUID,
     filters: Mapping[str, str],
-    before: tuple[datetime, UUID] | None,
+    before: Position | None,
     limit: int,
     seconds_left: SecondsLeft = _nobody_knows,
     *,
@@ -259,16 +260,10 @@ def newest(
     where = ["j.organization_id = :org", "j.purged_at IS NULL"]
     if not private:
         where.append(f"NOT {IS_PRIVATE_JOB}")
-    values: dict[str, Any] = {"org": organization_id, "limit": limit}
+    values: dict[str, Any] = {"org": organization_id}
     for column in ("status", "job_type", "course_id", "created_by", "batch_id"):
         if column in filters:
             where.append(f"j.{column} = :{column}")
             values[column] = filters[column]
-    if before is not None:
-        where.append("(j.created_at, j.id) < (:before_at, :before_id)")
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(
-            f"{_SHOWN} WHERE {' AND '.join(where)} ORDER BY j.created_at DESC, j.id DESC LIMIT :limit", values
-        ).all()
-    return [{**as_shown(row, seconds_left), "_position": (row.created_at, row.id)} for row in rows]
+    rows = f"{_SHOWN} WHERE {' AND '.join(where)}"
+    return pages.newest(db, rows, values, before, limit, lambda row: as_shown(row, seconds_left), of="j.")

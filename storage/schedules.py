@@ -11,7 +11,9 @@ from uuid import UUID
 
 from schema.clock import iso
 from schema.schedule import shown_times
+from storage import pages
 from storage.db import Database, Transaction
+from storage.pages import Position
 
 
 @dataclass(frozen=True)
@@ -146,22 +148,10 @@ def read(db: Database, organization_id: UUID, schedule_id: UUID) -> dict[str, An
     return as_shown(row) if row else None
 
 
-def newest(
-    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int
-) -> list[dict[str, Any]]:
+def newest(db: Database, organization_id: UUID, before: Position | None, limit: int) -> list[dict[str, Any]]:
     """Schedules of the organization, newest first, those made before the given one."""
-    values: dict[str, Any] = {"org": organization_id, "limit": limit}
-    older = ""
-    if before is not None:
-        older = "AND (created_at, id) < (:before_at, :before_id)"
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(
-            f"""SELECT * FROM schedules WHERE organization_id = :org {older}
-            ORDER BY created_at DESC, id DESC LIMIT :limit""",
-            values,
-        ).all()
-    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+    rows = "SELECT * FROM schedules WHERE organization_id = :org"
+    return pages.newest(db, rows, {"org": organization_id}, before, limit, as_shown)
 
 
 # --- the clock's work -------------------------------------------------------------------------------------------------

@@ -7,28 +7,20 @@ from uuid import UUID
 
 import pytest
 
-from schema.settings import read_settings
 from tests.access.people import Crowd
 from tests.access.things import Things
 from tests.access.world import OURS, SETTINGS
-from tests.conftest import Databases, Outbox, Servers, make_deps
+from tests.conftest import Databases, Servers
 from tests.integration.stage import put_job, school
-from tests.integration.web_process import Web, halt, serve
+from tests.integration.web_process import Web, serving
 
 NOBODY: Mapping[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def web(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    db = databases.clean()
-    urls = servers.database_urls(str(db.engine.url.database))
-    environ = {**servers.environ, **urls, **SETTINGS, "WEB_CONCURRENCY": "1"}
-    deps = make_deps(read_settings(environ), Outbox())
-    made = serve(deps, environ, tmp_path_factory.mktemp("web") / "web.log")
-    yield made
-    halt(made)
-    deps.close()
-    databases.ready.append(db)
+    with serving(servers, databases, tmp_path_factory.mktemp("web"), **SETTINGS) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

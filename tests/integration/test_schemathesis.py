@@ -4,19 +4,17 @@ one."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 import urllib3
 
-from schema.settings import read_settings
 from tests.access.fuzzing import examine
 from tests.access.people import Crowd
 from tests.access.things import Things, fixed
 from tests.access.world import OURS, SETTINGS
-from tests.conftest import Databases, Outbox, Servers, make_deps, use
+from tests.conftest import Databases, Servers, use
 from tests.integration.stage import school
-from tests.integration.web_process import Web, halt, serve
+from tests.integration.web_process import Web, serving
 
 #: As whom, and of what: everything once in the most telling ways, by somebody who may do some of it at least. Nobody
 #: asks for everything that they may not: that is what the matrix is for.
@@ -32,23 +30,9 @@ RUNS: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture(scope="module")
 def web(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    db = databases.clean()
-    urls = servers.database_urls(str(db.engine.url.database))
-    environ = {**servers.environ, **urls, **SETTINGS, "WEB_CONCURRENCY": "1", "LOG_LEVEL": "ERROR"}
-    deps = make_deps(read_settings(environ), Outbox())
-    log = tmp_path_factory.mktemp("web") / "web.log"
-    made = serve(deps, environ, log)
-    yield made
-    halt(made)
-    deps.close()
-    databases.ready.append(db)
-    assert_calm(log)
-
-
-def assert_calm(log: Path) -> None:
-    """Nothing crashed behind an answer."""
-    written = log.read_text()
-    assert "Traceback" not in written and "request_crashed" not in written, written[-3000:]
+    calm = {**SETTINGS, "LOG_LEVEL": "ERROR"}
+    with serving(servers, databases, tmp_path_factory.mktemp("web"), **calm) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

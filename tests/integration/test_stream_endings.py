@@ -10,13 +10,12 @@ from uuid import UUID
 import jwt
 import pytest
 
-from schema.settings import read_settings
 from storage.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
-from tests.conftest import Databases, Outbox, Servers, make_deps
+from tests.conftest import Databases, Servers
 from tests.fakes.identity_provider import claims
-from tests.integration.web_process import AGENT, ORG, Web, halt, serve
+from tests.integration.web_process import AGENT, ORG, Web, serving
 from web.identity import cookies
 from web.identity.agents import mark_of_commands
 from web.streams import token
@@ -28,17 +27,9 @@ WITHIN = 60.0
 @pytest.fixture(scope="module")
 def web(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """One web process that takes users' tokens."""
-    db = databases.clean()
-    urls = servers.database_urls(str(db.engine.url.database))
-    environ = {**servers.environ, **urls, "WEB_CONCURRENCY": "1", "JWT_SECRET": SECRET, "JWT_AUDIENCE": "coursewright"}
-    deps = make_deps(read_settings(environ), Outbox())
-    log = tmp_path_factory.mktemp("endings") / "web.log"
-    made = serve(deps, environ, log)
-    yield made
-    halt(made)
-    deps.close()
-    databases.ready.append(db)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    users = {"JWT_SECRET": SECRET, "JWT_AUDIENCE": "coursewright"}
+    with serving(servers, databases, tmp_path_factory.mktemp("endings"), **users) as made:
+        yield made
 
 
 def bearer(user: str, **more: object) -> dict[str, str]:

@@ -16,12 +16,11 @@ import urllib3
 
 from schema.clock import new_id
 from schema.events import Event
-from schema.settings import read_settings
 from storage import catalog, events
 from storage.grounds import Grounds
-from tests.conftest import Databases, Outbox, Servers, eventually, make_deps
+from tests.conftest import Databases, Servers, eventually
 from tests.integration.stage import change, one, school
-from tests.integration.web_process import AGENT, ORG, STEP, Web, halt, serve
+from tests.integration.web_process import AGENT, ORG, STEP, Web, serving
 from tests.sse_client import Listener
 from web.identity.agents import mark_of_commands
 from web.streams import token
@@ -32,20 +31,8 @@ NOBODYS = UUID(int=7)
 @pytest.fixture(scope="module")
 def web(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """One web process for all tests of this file, with a database of its own."""
-    db = databases.clean()
-    environ = {
-        **servers.environ,
-        "DATABASE_URL": servers.database_url(str(db.engine.url.database)),
-        "WEB_CONCURRENCY": "1",
-    }
-    deps = make_deps(read_settings(environ), Outbox())
-    log = tmp_path_factory.mktemp("streams") / "web.log"
-    made = serve(deps, environ, log)
-    yield made
-    halt(made)
-    deps.close()
-    databases.ready.append(db)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    with serving(servers, databases, tmp_path_factory.mktemp("streams")) as made:
+        yield made
 
 
 class TestAJob:

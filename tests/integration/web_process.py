@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import psutil
 import urllib3
 
 from schema.events import Event
-from schema.settings import DEMO_ORGANIZATION_ID
+from schema.settings import DEMO_ORGANIZATION_ID, read_settings
 from storage import documents, events
 from storage.catalog import Listing
 from storage.documents import Author
@@ -24,7 +26,7 @@ from storage.processes import free_port
 from tasks.deps import Deps
 from tasks.listing import list_course
 from tests import factories
-from tests.conftest import eventually
+from tests.conftest import Databases, Outbox, Servers, eventually, make_deps
 from tests.integration.stage import put_job
 from tests.sse_client import Listener
 
@@ -142,3 +144,21 @@ def halt(web: Web) -> None:
     """Stop it, and see that it goes by itself."""
     web.child.send_signal(signal.SIGTERM)
     assert web.child.wait(30) == 0
+
+
+@contextmanager
+def serving(servers: Servers, databases: Databases, folder: Path, **changes: str) -> Iterator[Web]:
+    """One web process with a database of its own, for all tests of a file; nothing crashes in it behind an answer."""
+    db, log = databases.clean(), folder / "web.log"
+    urls = servers.database_urls(str(db.engine.url.database))
+    environ = {**servers.environ, **urls, "WEB_CONCURRENCY": "1", **changes}
+    deps = make_deps(read_settings(environ), Outbox())
+    made = serve(deps, environ, log)
+    try:
+        yield made
+    finally:
+        halt(made)
+        deps.close()
+        databases.ready.append(db)
+    written = log.read_text()
+    assert "Traceback" not in written and "request_crashed" not in written, written[-3000:]

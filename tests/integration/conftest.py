@@ -12,7 +12,8 @@ from schema.settings import Settings, read_settings
 from tasks.clients import loop
 from tasks.clients.connection import close_connections
 from tasks.deps import Deps
-from tests.conftest import Outbox, make_deps, use
+from tests.access.world import World, two_organizations
+from tests.conftest import Databases, Outbox, Servers, make_deps, use
 from tests.fakes.model_server import ModelServer
 from tests.integration.web_process import Web, serve
 
@@ -63,3 +64,16 @@ def model_deps(model_settings: Settings, outbox: Outbox) -> Iterator[Deps]:
     yield made
     made.writers.shutdown()
     made.close()
+
+
+@pytest.fixture(scope="module")
+def _world(servers: Servers, databases: Databases) -> Iterator[World]:
+    with two_organizations(servers, databases) as made:
+        yield made
+
+
+@pytest.fixture
+def world(_world: World) -> World:
+    """Two organizations side by side, with one of everything each; the same for all tests of a file."""
+    _world.enter()
+    return _world

@@ -12,8 +12,7 @@ from werkzeug.test import TestResponse
 from tests.access.rules import expected
 from tests.access.table import LINES
 from tests.access.things import MARK, Thing
-from tests.access.world import OURS, Cell, World, signed_in_anew, told, two_organizations
-from tests.conftest import Databases, Servers
+from tests.access.world import OURS, Cell, World, signed_in_anew, told
 
 #: As whom it is asked. ``test_everybody_comes`` sees to it that nobody is left out.
 NAMES = [
@@ -27,18 +26,6 @@ NAMES = [
     *("environment's agent of the others", "token with all scopes of the others", "pass for the job"),
     *("pass for another job", "pass for a job of the others of the others"),
 ]
-
-
-@pytest.fixture(scope="module")
-def _world(servers: Servers, databases: Databases) -> Iterator[World]:
-    with two_organizations(servers, databases) as made:
-        yield made
-
-
-@pytest.fixture
-def world(_world: World) -> World:
-    _world.enter()
-    return _world
 
 
 def test_every_route_has_a_line_and_every_line_a_route(world: World) -> None:

@@ -4,7 +4,7 @@ tokens of others, and bodies with more in them than was asked for."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from io import BytesIO
 from typing import Any
@@ -18,8 +18,7 @@ from storage.db import Database
 from tests.access.people import Person
 from tests.access.table import BODIES, LINES, Line
 from tests.access.things import MARK
-from tests.access.world import OURS, Cell, World, told, two_organizations
-from tests.conftest import Databases, Servers
+from tests.access.world import OURS, Cell, World, told
 from tests.integration.stage import change
 
 #: Lines whose address names something of an organization.
@@ -29,18 +28,6 @@ LISTS = [
     *("/api/admin/dead-letters", "/api/reviews"),
 ]
 OWN, OTHER = "environment's agent", "environment's agent of the others"
-
-
-@pytest.fixture(scope="module")
-def _world(servers: Servers, databases: Databases) -> Iterator[World]:
-    with two_organizations(servers, databases) as made:
-        yield made
-
-
-@pytest.fixture
-def world(_world: World) -> World:
-    _world.enter()
-    return _world
 
 
 def ask(world: World, method: str, path: str, name: str = OWN, **more: Any) -> TestResponse:

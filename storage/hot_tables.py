@@ -20,7 +20,7 @@ HOT = frozenset(
     {
         *("jobs", "job_payloads", "job_leases", "job_steps", "job_events", "idempotency_keys"),
         *("documents", "document_revisions", "course_metadata", "course_reviews", "catalogs"),
-        "catalog_updates",
+        *("catalog_updates", "course_media"),
         *("media_assets", "model_calls", "exam_questions", "webhook_deliveries", "mails", "audit_log"),
     }
 )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from schema.clock import new_id
@@ -14,7 +13,7 @@ from storage.db import Database, Transaction
 
 @dataclass(frozen=True)
 class Asset:
-    """One stored medium. ``width`` and ``height`` are in pixels."""
+    """One stored medium. ``width`` and ``height`` are in pixels, ``visibility`` is of the course it was made for."""
 
     organization_id: UUID
     sha256: str
@@ -41,8 +40,8 @@ class Asset:
 
 
 def keep(tx: Transaction, asset: Asset) -> None:
-    """Make the row, once its bytes are in the store. The same bytes again are the same asset, as open as the most
-    open course that shows it; it is not missing any more."""
+    """Make the row, once its bytes are in the store. The same bytes again are the same asset, meant to be as open as
+    the most open course it was made for; it is not missing any more. Who sees it, ``read`` says."""
     tx.run(
         """INSERT INTO media_assets (id, organization_id, sha256, extension, content_type, byte_size, width, height,
           visibility, prompt, source, job_id, course_id)
@@ -57,28 +56,39 @@ def keep(tx: Transaction, asset: Asset) -> None:
     )
 
 
-def open_to_all(tx: Transaction, organization_id: UUID, names: Collection[str]) -> None:
-    """Let everybody see these assets of an organization, which a public course shows. ``names`` are the hashes of their
-    bytes. Locks those that were closed, in one order."""
-    tx.run(
-        """WITH closed AS (
-          SELECT id FROM media_assets WHERE organization_id = :org AND sha256 = ANY(:names) AND visibility <> 'public'
-          ORDER BY id FOR NO KEY UPDATE
-        )
-        UPDATE media_assets a SET visibility = 'public' FROM closed WHERE a.id = closed.id""",
-        {"org": organization_id, "names": list(names)},
-    )
+# Nothing of this is written down: a course that is closed, or opened, has closed or opened what it shows. Outside of
+# its organization nobody sees what no listed public course shows, however it was meant; within, what no course shows is
+# as it was meant.
+_VISIBILITY = """CASE WHEN is_everybodys(a.organization_id, a.sha256) THEN 'public' ELSE COALESCE(
+  (SELECT CASE WHEN bool_or(s.visibility <> 'private') THEN 'org' ELSE 'private' END FROM course_media s
+   WHERE s.organization_id = a.organization_id AND s.sha256 = a.sha256 HAVING count(*) > 0),
+  CASE a.visibility WHEN 'public' THEN 'org' ELSE a.visibility END) END"""
 
 
-def read(db: Database, organization_id: UUID | None, sha256: str, extension: str) -> Any | None:
-    """The asset with these bytes: the organization's own, or anybody's when it is public; none when neither is."""
+@dataclass(frozen=True)
+class Shown:
+    """A medium for who asks for it. ``visibility`` is as the courses that show it are now: ``public``, ``org`` or
+    ``private``."""
+
+    organization_id: UUID
+    sha256: str
+    extension: str
+    content_type: str
+    visibility: str
+
+
+def read(db: Database, organization_id: UUID | None, sha256: str, extension: str) -> Shown | None:
+    """The medium with these bytes: the organization's own, or anybody's when it is public; none when neither is."""
     with db.statement() as tx:
-        return tx.run(
-            """SELECT * FROM media_assets WHERE sha256 = :sha AND extension = :extension
-              AND (visibility = 'public' OR organization_id = CAST(:org AS uuid))
+        row = tx.run(
+            f"""WITH found AS MATERIALIZED (
+              SELECT a.organization_id, a.sha256, a.extension, a.content_type, {_VISIBILITY} AS visibility
+              FROM media_assets a WHERE a.sha256 = :sha AND a.extension = :extension
+            ) SELECT * FROM found WHERE visibility = 'public' OR organization_id = CAST(:org AS uuid)
             ORDER BY visibility = 'public' DESC, organization_id = CAST(:org AS uuid) DESC NULLS LAST LIMIT 1""",
             {"org": organization_id, "sha": sha256, "extension": extension},
         ).one_or_none()
+    return Shown(**row._mapping) if row else None
 
 
 @dataclass(frozen=True)

@@ -6,29 +6,21 @@ transaction that acts on it.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from storage import catalog, media, organization_settings, reviews
+from storage import catalog, organization_settings, reviews
 from storage.bus import Bus
 from storage.catalog import Listing
 from storage.db import Transaction
 
-_PICTURE = re.compile(r"/content/media/([0-9a-f]{64})\.")
-
 
 def list_course(bus: Bus, tx: Transaction, listing: Listing) -> int:
-    """Put a course's revision into its catalogs, and let everybody see the pictures of a public one; those who follow
-    the catalogs are woken after the commit. Returns the version of the organization's catalog that shows it.
+    """Put a course's revision into its catalogs; those who follow them are woken after the commit. Returns the version
+    of the organization's catalog that shows it. From then on everybody sees the pictures of a public course.
 
     It does not ask whether the course should be reviewed."""
-    if listing.course["visibility"] == "public":
-        shown = set(_PICTURE.findall(json.dumps(listing.course)))
-        if shown:
-            media.open_to_all(tx, listing.organization_id, shown)
     return catalog.list_course(tx, listing, _waker(bus, tx))
 
 

@@ -21,6 +21,11 @@ from web.describe import describe
 from web.identity import PUBLIC, Identity, Need, maybe, needs, who
 from web.wiring import deps
 
+#: Bytes under the hash of themselves never change, so who has them may keep them. What is public may be closed any day:
+#: a cache that serves others (``s-maxage`` is for those alone) asks again after a minute.
+_OWN = "private, max-age=31536000, immutable"
+_PUBLIC = "public, max-age=31536000, immutable, s-maxage=60"
+
 blueprint = needs(
     Blueprint("content", __name__, url_prefix="/content"), Need(read="viewer", write="author", scope="courses")
 )
@@ -94,9 +99,8 @@ def medium(name: str) -> Response:
     body = deps().objects.read(deps().settings.s3.media_bucket, key)
     if body is None:
         raise NotFound("There is no such medium.")
-    shared = "public" if asset.visibility == "public" else "private"
     response = Response(body, content_type=asset.content_type)
     response.set_etag(asset.sha256)
-    response.headers["Cache-Control"] = f"{shared}, max-age=31536000, immutable"
+    response.headers["Cache-Control"] = _PUBLIC if asset.visibility == "public" else _OWN
     response.make_conditional(request, accept_ranges=True, complete_length=len(body))
     return response

@@ -149,6 +149,7 @@ media_assets = Table(
     Column("byte_size", BigInteger, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
+    # How open the most open course was meant to be that it was made for.
     Column("visibility", Text, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("source", Text, nullable=False),
@@ -160,4 +161,16 @@ media_assets = Table(
     moment("created_at", required=True),
     Index("ix_media_assets_verified_at", text("verified_at NULLS FIRST")),
     Index("uq_media_assets_bytes", "organization_id", "sha256", unique=True),
+)
+
+#: Which media a course shows, as its newest revision says, and how open that is. A trigger writes it with the revision.
+#: Who sees a medium is read from here.
+course_media = Table(
+    "course_media",
+    metadata,
+    Column("organization_id", Uuid, ForeignKey("organizations.id"), primary_key=True),
+    Column("course_id", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("visibility", Text, nullable=False),
+    Index("ix_course_media_sha256", "organization_id", "sha256"),
 )

@@ -24,7 +24,6 @@ def run(work: Work) -> Outcome:
     neither."""
     png, width, height, source = _made(work)
     digest = hashlib.sha256(png).hexdigest()
-    visibility = _visibility(work)
     asset = Asset(
         organization_id=work.organization_id,
         sha256=digest,
@@ -33,17 +32,13 @@ def run(work: Work) -> Outcome:
         byte_size=len(png),
         width=width,
         height=height,
-        visibility=visibility,
+        visibility=work.payload["visibility"],
         prompt=work.payload["prompt"],
         source=source,
         job_id=work.job_id,
         course_id=work.course_id,
     )
-    # The same bytes may be there for a course more open than this one; another organization's don't count.
-    known = media.read(work.deps.db, asset.organization_id, digest, asset.extension)
-    opened = known is not None and (known.organization_id, known.visibility) == (asset.organization_id, "public")
-    is_public = visibility == "public" or opened
-    shared = "public" if is_public else "private"
+    shared = "public" if _is_public(work, asset) else "private"
     bucket = work.deps.settings.s3.media_bucket
     work.deps.objects.put(bucket, asset.key, png, "image/png", f"{shared}, max-age=31536000, immutable")
 
@@ -55,12 +50,14 @@ def run(work: Work) -> Outcome:
     return Outcome(result, writes=keep)
 
 
-def _visibility(work: Work) -> str:
-    """As open as the course is; while that waits for a review, nobody outside sees its pictures. Listing opens them."""
-    wanted: str = work.payload["visibility"]
-    if wanted == "public" and reviews.waits(work.deps.db, work.organization_id, work.course_id):
-        return "org"
-    return wanted
+def _is_public(work: Work, asset: Asset) -> bool:
+    """Whether a public course is about to show it that waits for no review, or shows the same bytes already; another
+    organization's don't count."""
+    org = work.organization_id
+    if asset.visibility == "public" and not reviews.waits(work.deps.db, org, work.course_id):
+        return True
+    known = media.read(work.deps.db, org, asset.sha256, asset.extension)
+    return known is not None and (known.organization_id, known.visibility) == (org, "public")
 
 
 def _made(work: Work) -> tuple[bytes, int, int, str]:

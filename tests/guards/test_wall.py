@@ -29,6 +29,7 @@ DOORS = {
     "everybodys_step_times": "quantiles over all organizations",
     "public_organizations": "ids and short names of those that have a public course",
     "awaits_review": "yes or no about a course, to who knows its ids",
+    "is_everybodys": "yes or no about a medium, to who knows its organization and the hash of its bytes",
     "next_catalog_version": "a trigger: one number more, with the row that is inserted",
     "identity_facts": "what a session or token rests on, to who knows its ids",
     "organization_of_slug": "the id to a short name, before it is known who asks",

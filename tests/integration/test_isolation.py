@@ -3,6 +3,7 @@ web and a job's steps have in the database."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from storage.organizations import Organization
 from storage.statuses import IS_ACTIVE
 from storage.tables import metadata
 from tasks.deps import Deps
-from tests.factories import course
+from tests.factories import course, study_text
 from tests.integration.stage import school
 from tests.integration.test_migrations import fill
 
@@ -201,13 +202,19 @@ def web(settings: Settings) -> Iterator[Database]:
 
 
 def save_course(db: Database, organization_id: UUID, course_id: str, visibility: str, *, listed: bool = True) -> None:
-    """A course's next revision, as steps save and list it."""
+    """A course's next revision, as steps save and list it. It shows the picture named after it."""
     with wall.within(organization_id), db.transaction() as tx:
         at = documents.lock(tx, organization_id, "course", course_id)
-        content = cast(Course, course(id=course_id, visibility=visibility, contentVersion=f"v{at + 1}"))
+        texts = [study_text(content=f"![a leaf](/content/media/{bytes_of(course_id)}.png)")]
+        drawn = course(id=course_id, visibility=visibility, contentVersion=f"v{at + 1}", studyTexts=texts)
+        content = cast(Course, drawn)
         revision = documents.save(tx, organization_id, "course", course_id, content, Author("app", None), "edited")
         if listed:
             catalog.list_course(tx, Listing(organization_id, "demo-school", revision, content))
+
+
+def bytes_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def picture(db: Database, organization_id: UUID, sha256: str, visibility: str) -> None:
@@ -226,20 +233,20 @@ class TestPublicRows:
     def test_everybody_reads_a_public_course_and_its_pictures(self, deps: Deps, web: Database) -> None:
         for name, visibility in (("open", "public"), ("school", "org"), ("own", "private")):
             save_course(deps.db, OURS, name, visibility)
-            picture(deps.db, OURS, name[0] * 64, visibility)
+            picture(deps.db, OURS, bytes_of(name), visibility)
         assert {table: shown(web, table) for table in self.OPEN} == dict.fromkeys(self.OPEN, 1)
         found = documents.current(web, OURS, "course", "open")
         assert found is not None and found.content["visibility"] == "public"
         assert documents.current(web, OURS, "course", "school") is None
-        assert media.read(web, None, "o" * 64, "png") is not None
-        assert media.read(web, None, "s" * 64, "png") is None
+        assert media.read(web, None, bytes_of("open"), "png") is not None
+        assert media.read(web, None, bytes_of("school"), "png") is None
         with wall.within(school(deps).organization_id):
             assert {table: shown(web, table) for table in self.OPEN} == dict.fromkeys(self.OPEN, 1)
 
     @pytest.mark.parametrize("table", OPEN)
     def test_nobody_changes_them(self, deps: Deps, web: Database, table: str) -> None:
         save_course(deps.db, OURS, "open", "public")
-        picture(deps.db, OURS, "o" * 64, "public")
+        picture(deps.db, OURS, bytes_of("open"), "public")
         for organization_id in (None, school(deps).organization_id):
             with wall.within(organization_id):
                 assert shown(web, table) == 1
@@ -258,8 +265,12 @@ class TestPublicRows:
             assert [row.revision for row in tx.run("SELECT revision FROM document_revisions").all()] == [2]
 
     def test_what_becomes_closed_is_closed_at_once(self, deps: Deps, web: Database) -> None:
+        picture(deps.db, OURS, bytes_of("shy"), "public")
+        assert shown(web, "media_assets") == 0, "nothing shows it yet"
         save_course(deps.db, OURS, "shy", "public")
+        assert shown(web, "media_assets") == 1
         save_course(deps.db, OURS, "shy", "private", listed=False)
+        assert shown(web, "media_assets") == 0
         found = documents.current(web, OURS, "course", "shy")
         assert found is None, "its catalog does not know yet, and its revision does"
         save_course(deps.db, OURS, "shy", "private")

@@ -48,7 +48,7 @@ from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.step import deliver
 from tests.conftest import Servers
-from tests.factories import course
+from tests.factories import course, study_text
 from tests.integration.stage import SUMS, put_job
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
@@ -235,7 +235,7 @@ def fill(deps: Deps) -> None:
     deliver(deps, first, 1, "skeleton", turn_seconds=0)
     with deps.db.transaction() as tx:
         assert jobs.take_key(tx, ORG, "a key", first, "a hash") is None
-    drawn = cast(Course, course())
+    drawn = cast(Course, course(studyTexts=[study_text(content=f"![a leaf](/content/media/{'ab' * 32}.png)")]))
     with deps.db.transaction() as tx:
         documents.lock(tx, ORG, "course", drawn["id"])
         author = Author("workflow", None, first, "persist")

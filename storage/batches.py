@@ -130,18 +130,25 @@ def of_job(tx: Transaction, job_id: UUID) -> tuple[UUID, list[UUID]]:
 
 # --- reading --------------------------------------------------------------------------------------------------
 
-_SUMMED = f"""SELECT b.*, j.by_status, j.progress, u.* FROM batches b
+
+def _summed(total: str, of: str) -> str:
+    return f"""SELECT b.id, b.created_by, b.created_at, {total} AS total, s.by_status, s.progress, u.* FROM batches b
 CROSS JOIN LATERAL (
-  SELECT jsonb_object_agg(status, n) AS by_status, sum(progress) / NULLIF(sum(n), 0) AS progress FROM (
+  SELECT jsonb_object_agg(status, n) AS by_status, sum(n) AS n, sum(progress) / NULLIF(sum(n), 0) AS progress FROM (
     SELECT status, count(*) AS n, sum(CASE WHEN {IS_ACTIVE} THEN progress ELSE 100 END) AS progress
-    FROM jobs WHERE batch_id = b.id GROUP BY status
+    FROM jobs j WHERE {of} GROUP BY status
   ) AS each_status
-) AS j
+) AS s
 CROSS JOIN LATERAL (
   SELECT count(*) AS calls, COALESCE(sum(input_tokens), 0) AS input_tokens,
     COALESCE(sum(output_tokens), 0) AS output_tokens, sum(cost_usd) AS cost_usd
-  FROM jobs JOIN model_calls c ON c.job_id = jobs.id WHERE jobs.batch_id = b.id
-) AS u"""
+  FROM jobs j JOIN model_calls c ON c.job_id = j.id WHERE {of}
+) AS u WHERE b.organization_id = :org"""
+
+
+_OF_ALL = _summed("b.total", "j.batch_id = b.id")
+#: For those who don't see private courses: of the jobs they see, and none where they see none.
+_OF_SEEN = _summed("s.n::integer", f"j.batch_id = b.id AND NOT {IS_PRIVATE_JOB}") + " AND s.n > 0"
 
 
 def as_shown(row: Any) -> dict[str, Any]:
@@ -161,28 +168,26 @@ def as_shown(row: Any) -> dict[str, Any]:
     }
 
 
-def read(db: Database, organization_id: UUID, batch_id: UUID) -> dict[str, Any] | None:
-    """One batch of the organization, summed up; none when it has no such batch."""
+def read(db: Database, organization_id: UUID, batch_id: UUID, *, private: bool = True) -> dict[str, Any] | None:
+    """One batch of the organization, summed up, with or without jobs of private courses; none when it has no such
+    batch, or nothing of it is left."""
+    summed = _OF_ALL if private else _OF_SEEN
     with db.statement() as tx:
-        row = tx.run(
-            f"{_SUMMED} WHERE b.id = :batch AND b.organization_id = :org", {"batch": batch_id, "org": organization_id}
-        ).one_or_none()
+        row = tx.run(f"{summed} AND b.id = :batch", {"batch": batch_id, "org": organization_id}).one_or_none()
     return as_shown(row) if row else None
 
 
 def newest(
-    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int, *, private: bool = True
 ) -> list[dict[str, Any]]:
-    """Batches of the organization, newest first, those made before the given one."""
-    where = ["b.organization_id = :org"]
+    """Batches of the organization, newest first, those made before the given one, each as ``read`` sums it up."""
+    summed = _OF_ALL if private else _OF_SEEN
     values: dict[str, Any] = {"org": organization_id, "limit": limit}
     if before is not None:
-        where.append("(b.created_at, b.id) < (:before_at, :before_id)")
+        summed += " AND (b.created_at, b.id) < (:before_at, :before_id)"
         values |= {"before_at": before[0], "before_id": before[1]}
     with db.statement() as tx:
-        rows = tx.run(
-            f"{_SUMMED} WHERE {' AND '.join(where)} ORDER BY b.created_at DESC, b.id DESC LIMIT :limit", values
-        ).all()
+        rows = tx.run(f"{summed} ORDER BY b.created_at DESC, b.id DESC LIMIT :limit", values).all()
     return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
 
 

@@ -6,11 +6,14 @@ from uuid import UUID
 
 from storage.db import Database
 
-#: Whether a job, ``j``, makes or made a private course: one that was asked for as such, or is one now.
+#: Whether a job, ``j``, makes or made a private course: one that was asked for as such, or is one now. Of one that was
+#: purged nobody knows any more what was asked for, so it counts as private unless its course is listed for viewers.
 IS_PRIVATE_JOB = """(EXISTS (SELECT 1 FROM job_payloads asked
     WHERE asked.job_id = j.id AND asked.payload->>'visibility' = 'private')
   OR EXISTS (SELECT 1 FROM course_metadata listed WHERE listed.organization_id = j.organization_id
-    AND listed.course_id = j.course_id AND listed.visibility = 'private'))"""
+    AND listed.course_id = j.course_id AND listed.visibility = 'private')
+  OR (j.purged_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM course_metadata listed
+    WHERE listed.organization_id = j.organization_id AND listed.course_id = j.course_id)))"""
 
 _COURSE = """SELECT 1 FROM documents d JOIN document_revisions r ON r.organization_id = d.organization_id
   AND r.kind = d.kind AND r.document_id = d.document_id AND r.revision = d.revision

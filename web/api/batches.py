@@ -103,7 +103,7 @@ def start() -> Response:
 def index() -> Response:
     only_arguments(_LIST_QUERY)
     limit = whole_argument("limit", 20, 1, 100)
-    found = rows.newest(deps().db, who().organization_id, read_cursor(), limit + 1)
+    found = rows.newest(deps().db, who().organization_id, read_cursor(), limit + 1, private=who().sees_private)
     shown, following = page(found, limit)
     return jsonify({"batches": shown, "nextCursor": following})
 
@@ -116,10 +116,11 @@ def index() -> Response:
 )
 def show(batch_id: str) -> Response:
     found = _batch_id_of(batch_id)
-    batch = rows.read(deps().db, who().organization_id, found)
+    private = who().sees_private
+    batch = rows.read(deps().db, who().organization_id, found, private=private)
     if batch is None:
         raise NotFound("There is no such batch.")
-    return jsonify({"batch": batch, "jobs": rows.members(deps().db, found, private=who().sees_private)})
+    return jsonify({"batch": batch, "jobs": rows.members(deps().db, found, private=private)})
 
 
 @blueprint.post("/api/batches/<batch_id>/cancel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from storage.db import Database
@@ -30,9 +31,12 @@ def hides_course(db: Database, organization_id: UUID, course_id: str) -> bool:
 
 def hides_job(db: Database, organization_id: UUID, job_id: str) -> bool:
     """Whether a job of the organization is one of a private course."""
+    return bool(hidden_jobs(db, organization_id, [UUID(job_id)]))
+
+
+def hidden_jobs(db: Database, organization_id: UUID, job_ids: Collection[UUID]) -> set[UUID]:
+    """Of these jobs those that are the organization's, and of a private course."""
+    asked = f"""SELECT j.id FROM jobs j WHERE j.organization_id = :org AND j.id = ANY(CAST(:ids AS uuid[]))
+      AND {IS_PRIVATE_JOB}"""
     with db.statement() as tx:
-        values = {"org": organization_id, "id": UUID(job_id)}
-        found = tx.run(
-            f"SELECT 1 FROM jobs j WHERE j.organization_id = :org AND j.id = :id AND {IS_PRIVATE_JOB}", values
-        )
-        return found.first() is not None
+        return set(tx.run(asked, {"org": organization_id, "ids": [str(one) for one in job_ids]}).scalars())

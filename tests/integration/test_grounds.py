@@ -16,11 +16,15 @@ from storage.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
 from tasks.deps import Deps
-from tests.integration.stage import rows, school
+from tests.integration.stage import rows, school, start
+from tests.integration.test_private_courses import keep
+from web.streams.connection import Held
+from web.streams.feeds import Key
 from web.streams.grounds import fallen
 from web.wiring import deps as of_views
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
+VIEWERS_CATALOG, AUTHORS_CATALOG = ("catalog_of_viewers", ORG), ("catalog", ORG)
 
 
 def several(deps: Deps, organization_id: UUID) -> list[Grounds]:
@@ -36,21 +40,59 @@ def several(deps: Deps, organization_id: UUID) -> list[Grounds]:
     ]
 
 
+def out_of(grounds: list[Grounds]) -> set[Grounds]:
+    """Whose streams end that show nothing private."""
+    return {one.grounds for one in fallen(Held(one, VIEWERS_CATALOG, False) for one in grounds)}
+
+
 def test_one_statement_tells_of_all_organizations_and_each_of_its_own(deps: Deps) -> None:
     other = school(deps).organization_id
     ours, theirs = several(deps, ORG), several(deps, other)
     crossed = [replace(one, organization_id=other) for one in ours[:2]] + [Grounds(new_id(), user="ada")]
-    assert fallen(ours + theirs) == set()
-    assert fallen(ours + crossed + theirs) == set(crossed)
+    assert out_of(ours + theirs) == set()
+    assert out_of(ours + crossed + theirs) == set(crossed)
     found = known.facts(of_views().db, [*theirs, *crossed])
     assert [one and one.token_role for one in found] == [None, "author", None, None, None, None]
     assert found[-1] is None, "there is no such organization"
     members.remove(deps, Asker(ORG, None), "ada")
-    assert fallen(ours + theirs) == {ours[2]}
+    assert out_of(ours + theirs) == {ours[2]}
 
 
 def test_nobody_at_all_is_asked_about_for_nothing(deps: Deps) -> None:
     assert fallen([]) == set()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["an author began it", "a viewer began it"])
+@pytest.mark.parametrize("role", ["viewer", "author", "admin"])
+@pytest.mark.parametrize("of", ["membership", "session", "token", "claimed"])
+def test_what_is_private_is_followed_by_who_sees_it_now(
+    deps: Deps, asker: Asker, of: str, role: str, before: bool
+) -> None:
+    hidden, plain = (start(deps, asker, visibility=visibility) for visibility in ("private", "org"))
+    there = Asker(ORG, None)
+    if of == "token":
+        made = tokens.make(deps, there, {"name": "x", "role": role, "scopes": None, "expiresAt": None})
+        grounds = Grounds(ORG, token=UUID(made["tokenId"]))
+    elif of == "session":
+        grounds = Grounds(ORG, session=sessions.start(deps, Grounds(ORG), role=role, user=None)[0])  # type: ignore[arg-type]
+    else:
+        members.add(deps, there, {"userId": "ada", "role": role, "name": None, "email": None})
+        grounds = Grounds(ORG, user="ada", claimed=of == "claimed")
+    open_to_all: list[Key] = [VIEWERS_CATALOG, ("job", plain)]
+    private: list[Key] = [AUTHORS_CATALOG, ("job", hidden)]
+    found = {one.key for one in fallen(Held(grounds, key, before) for key in [*open_to_all, *private])}
+    sees = before if of == "claimed" else role != "viewer"
+    assert found == (set() if sees else set(private))
+
+
+def test_a_job_whose_course_becomes_private_is_followed_by_no_viewer_any_more(deps: Deps, asker: Asker) -> None:
+    job_id = start(deps, asker, courseId="turned")
+    for user, role in (("ada", "author"), ("vic", "viewer")):
+        members.add(deps, Asker(ORG, None), {"userId": user, "role": role, "name": None, "email": None})
+    ada, vic = (Held(Grounds(ORG, user=user), ("job", job_id), user == "ada") for user in ("ada", "vic"))
+    assert fallen({ada, vic}) == set()
+    keep(deps, "turned", "private")
+    assert fallen({ada, vic}) == {vic}
 
 
 def test_the_web_learns_an_organizations_id_from_its_short_name_and_nothing_else(deps: Deps) -> None:

@@ -13,8 +13,9 @@ import pytest
 from storage.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
-from tests.conftest import Databases, Servers
+from tests.conftest import Databases, Servers, eventually
 from tests.fakes.identity_provider import claims
+from tests.integration.stage import change, put_job
 from tests.integration.web_process import AGENT, ORG, Web, serving
 from web.identity import cookies
 from web.identity.agents import mark_of_commands
@@ -86,6 +87,63 @@ def test_whoever_is_put_out_stops_hearing(web: Web) -> None:
             "a token": (401, "invalid_agent_token"),
             "a session": (401, "unauthenticated"),
         }
+
+
+def test_whoever_becomes_a_viewer_stops_hearing_what_is_private(web: Web) -> None:
+    asker = Asker(ORG, None)
+    hidden, plain = (put_job(web.deps, ORG, payload={"visibility": visibility}) for visibility in ("private", "org"))
+    for user in ("dan", "eva", "fay", "gus", "hal"):
+        role = "viewer" if user == "hal" else "author"
+        members.add(web.deps, asker, {"userId": user, "role": role, "name": None, "email": None})
+    made = tokens.make(web.deps, asker, {"name": "y", "role": "author", "scopes": None, "expiresAt": None})
+    session, _ = sessions.start(web.deps, Grounds(ORG, user="eva"), role=None, user="eva")
+    of_fay = token.make(web.deps.settings.signing_keys, Grounds(ORG, user="fay"), hidden)
+    job, other, catalog = f"/api/jobs/{hidden}/stream", f"/api/jobs/{plain}/stream", "/api/catalog/stream"
+    claimed = bearer("gus", org=str(ORG), role="author")
+    going = {
+        "a membership": (job, bearer("dan")),
+        "a membership, by a stream's token": (f"{job}?token={of_fay}", {}),
+        "a session": (job, {"Cookie": f"coursewright={cookies.signed(web.deps, session, ORG)}"}),
+        "a token": (catalog, {**AGENT, "X-Agent-Token": made["token"]}),
+        "a membership, of a catalog": (catalog, bearer("dan")),
+    }
+    staying = {
+        "what is not private": (other, bearer("dan")),
+        "who was a viewer": (catalog, bearer("hal")),
+        "who is an author": (job, AGENT),
+        "a claimed role": (job, claimed),
+        "a claimed role, of a catalog": (catalog, claimed),
+    }
+    names = [f'coursewright_http_streams_open{{kind="{kind}"}}' for kind in ("job", "catalog")]
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(web.listen(path, headers)) for name, (path, headers) in (going | staying).items()
+        }
+        assert {name: listener.status for name, listener in opened.items()} == dict.fromkeys(opened, 200)
+        eventually(lambda: [web.metric(name) for name in names] == [6, 4], what="all of them, and none of before")
+        began = time.monotonic()
+        for user in ("dan", "eva", "fay", "gus"):
+            members.change(web.deps, asker, user, {"role": "viewer"})
+        change(web.deps, "UPDATE agent_tokens SET role = 'viewer' WHERE id = :id", id=made["tokenId"])
+        for name in going:
+            opened[name].until_end()
+            assert time.monotonic() - began < WITHIN, name
+        # The look that ended them looked at all.
+        eventually(lambda: [web.metric(name) for name in names] == [3, 2], what="none but those that stay")
+        answers = {}
+        for name, (path, headers) in going.items():
+            with web.listen(path, headers) as again:
+                answers[name] = again.status
+        assert answers == {**dict.fromkeys(going, 404), "a token": 200, "a membership, of a catalog": 200}
+        secret = web.list_course("a-secret", title="On secrets", visibility="private")
+        web.list_course("tides", title="On tides")
+        for_all = [("deleted", ""), ("added", "tides")]
+        with web.listen(f"{catalog}?lastEventId={secret - 1}", bearer("dan")) as again:
+            for listener in (opened["who was a viewer"], again):
+                told = listener.until(lambda one: len(one.events) == 2).events
+                assert [(event["action"], event["courseId"]) for event in told] == for_all
+        told = opened["a claimed role, of a catalog"].until(lambda one: len(one.events) == 2).events
+        assert [event["courseId"] for event in told] == ["a-secret", "tides"]
 
 
 def test_a_token_for_one_job_opens_no_other_and_nothing_else(web: Web) -> None:

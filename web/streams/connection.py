@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from schema.clock import utc_now
 from storage.grounds import Grounds
 from web import sse, traffic
-from web.streams.feeds import Feed
+from web.streams.feeds import Feed, Key
 from web.streams.hub import Channel, Hub, Reason
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Start:
     """What a stream begins with: what it follows, after which number, and whether its client has been here before.
     ``told``: the client doesn't know that number, so it is told first; or it would come back without one, and miss what
     happened in between. ``guest``: whose it is, and ``grounds`` what their access rests on; none for what
-    is public."""
+    is public. ``private``: private courses were shown to them when it began."""
 
     feed: Feed
     position: int
@@ -44,6 +44,16 @@ class Start:
     told: bool = False
     guest: Guest | None = None
     grounds: Grounds | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """What somebody follows, and as whom: see ``Start``."""
+
+    grounds: Grounds
+    key: Key
+    private: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, hub: Hub, start: Start, head: bytes, pace: Pace, closed: Callable[[Connection], None]) -> None:
         self.position = start.position
         self.guest = start.guest
-        self.grounds = start.grounds
+        self.held = Held(start.grounds, start.feed.key, start.private) if start.grounds is not None else None
         self._hub = hub
         self._feed = start.feed
         self._first = head + sse.retry(RETRY_MILLISECONDS) + (sse.seen(start.position) if start.told else b"")

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
+from schema.access import reaches
 from storage import grounds as rows
-from storage import wall
-from storage.grounds import Grounds
+from storage import privacy, wall
 from web.identity.agents import marks
-from web.identity.standing import judge
+from web.identity.standing import Standing, judge
+from web.streams.connection import Held
+from web.streams.feeds import CATALOGS
 from web.wiring import deps
 
 
-def fallen(held: Iterable[Grounds]) -> set[Grounds]:
-    """Of these grounds those that don't hold any more: a session that ended, a token that was revoked, a membership
-    that was cancelled. One statement for all of them, whichever organizations they are of. Raises ``Unavailable``."""
-    asked, wired = list(held), deps()
+def fallen(held: Iterable[Held]) -> set[Held]:
+    """Of these streams those that have to end. Their grounds don't hold any more: a session that ended, a token that
+    was revoked, a membership that was cancelled. Or they show something private to who is a viewer now. One statement
+    for all grounds, whichever organizations they are of, and one for the viewers of each. Raises ``Unavailable``."""
+    followed, wired = set(held), deps()
+    asked = list({one.grounds for one in followed})
     with wall.within(None):
         found = rows.facts(wired.db, asked)
     good = marks(wired)
-    return {one for one, facts in zip(asked, found, strict=True) if judge(one, facts, good) is None}
+    standings = {one: judge(one, facts, good) for one, facts in zip(asked, found, strict=True)}
+    out = {one for one in followed if standings[one.grounds] is None}
+    return out | _hidden({one for one in followed - out if not _sees_private(one, standings[one.grounds])})
+
+
+def _sees_private(one: Held, standing: Standing | None) -> bool:
+    """Whether private courses are shown. What a user's token claimed can't be asked for again: it stays as it was."""
+    if one.grounds.claimed:
+        return one.private
+    return standing is not None and reaches(standing.role, "author")
+
+
+def _hidden(of_viewers: set[Held]) -> set[Held]:
+    """Of these streams, which viewers have, those that show something private."""
+    jobs: dict[UUID, set[UUID]] = {}
+    for one in of_viewers:
+        if one.key[0] == "job":
+            jobs.setdefault(one.grounds.organization_id, set()).add(one.key[1])
+    hidden: set[UUID] = set()
+    for organization_id, ids in jobs.items():
+        with wall.within(organization_id):
+            hidden |= privacy.hidden_jobs(deps().db, organization_id, ids)
+    return {one for one in of_viewers if one.key[0] == CATALOGS[0] or one.key[1] in hidden}

@@ -67,7 +67,8 @@ def open_stream(start: Start) -> Response:
     grounds = identity.grounds if identity is not None else None
     if identity is not None and grounds is not None and identity.way == "user":
         grounds = replace(grounds, until=identity.expires_at)  # whoever shows a token shows a fresh one in time
-    offer.start = replace(start, guest=guest, grounds=grounds)
+    private = identity is not None and identity.sees_private
+    offer.start = replace(start, guest=guest, grounds=grounds, private=private)
     return answer
 
 

@@ -136,13 +136,14 @@ class Streams:
             self._loop.call_later(_PAUSE_SECONDS, self._watch)
 
     async def _look_at_grounds(self) -> None:
-        """End the streams of those who may not follow any more. They come back, and are told why."""
+        """End the streams that those who have them may not follow any more. They come back, and are told why, or what
+        they may."""
         while True:
             await asyncio.sleep(self._pace.grounds)
-            held = {one.grounds for one in self._connections if one.grounds is not None}
+            held = {one.held for one in self._connections if one.held is not None}
             with suppress(Unavailable):  # nobody is told anything either
                 gone = await self._on_a_thread(partial(fallen, held)) if held else set()
-                for connection in [one for one in self._connections if one.grounds in gone]:
+                for connection in [one for one in self._connections if one.held in gone]:
                     connection.end("revoked")
 
     def _heard(self, channel: str, about: UUID, text: str) -> None:

@@ -256,6 +256,7 @@ class TestKeys:
             {**good, "kid": "other-use", "use": "enc"},
             {**good, "kid": "other-algorithm", "alg": "PS256"},
             {**good, "kid": "other-deed", "key_ops": ["encrypt"]},
+            *({**good, "kid": "no-list", "key_ops": deeds} for deeds in (7, True, None, 1.5, "verify", {"verify": 1})),
             {name: value for name, value in good.items() if name != "kid"},
             {**good, "kid": 7},
             {**good, "kid": "broken", "n": "!!"},

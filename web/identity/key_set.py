@@ -200,7 +200,8 @@ def _verifying(given: Any) -> VerifyingKey | None:
         return None
     operations = given.get("key_ops", ["verify"])
     algorithm = _algorithm_of(given)
-    if algorithm is None or given.get("alg", algorithm) != algorithm or "verify" not in operations:
+    verifies = isinstance(operations, list) and "verify" in operations
+    if algorithm is None or given.get("alg", algorithm) != algorithm or not verifies:
         return None
     try:
         # Without its private part, should the provider have published that.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from schema.clock import iso
 from schema.events import Event
 from schema.job import ACTIVE, STATUSES
+from storage import pages
 from storage.db import Database, Transaction
 from storage.events import TOLD, told
 from storage.jobs import NewRow, usage_as_shown
+from storage.pages import Position
 from storage.privacy import IS_PRIVATE_JOB
 from storage.statuses import IS_ACTIVE
 
@@ -178,17 +179,11 @@ def read(db: Database, organization_id: UUID, batch_id: UUID, *, private: bool =
 
 
 def newest(
-    db: Database, organization_id: UUID, before: tuple[datetime, UUID] | None, limit: int, *, private: bool = True
+    db: Database, organization_id: UUID, before: Position | None, limit: int, *, private: bool = True
 ) -> list[dict[str, Any]]:
     """Batches of the organization, newest first, those made before the given one, each as ``read`` sums it up."""
     summed = _OF_ALL if private else _OF_SEEN
-    values: dict[str, Any] = {"org": organization_id, "limit": limit}
-    if before is not None:
-        summed += " AND (b.created_at, b.id) < (:before_at, :before_id)"
-        values |= {"before_at": before[0], "before_id": before[1]}
-    with db.statement() as tx:
-        rows = tx.run(f"{summed} ORDER BY b.created_at DESC, b.id DESC LIMIT :limit", values).all()
-    return [{**as_shown(row), "_position": (row.created_at, row.id)} for row in rows]
+    return pages.newest(db, summed, {"org": organization_id}, before, limit, as_shown, of="b.")
 
 
 def members(db: Database, batch_id: UUID, *, private: bool = True) -> list[dict[str, Any]]:

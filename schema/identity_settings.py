@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from schema.environment import Reader
@@ -29,11 +30,14 @@ class UserTokenSettings:
 @dataclass(frozen=True)
 class IdentitySettings:
     """``agent_tokens`` are those of the environment, the newest first; ``older_keys`` verify what an earlier
-    ``SECRET_KEY`` signed. ``users`` is none where user tokens are refused."""
+    ``SECRET_KEY`` signed. ``users`` is none where user tokens are refused. A browser stays signed in for
+    ``session_longest`` at the most, and for ``session_idle`` without being used."""
 
     agent_tokens: tuple[str, ...] = field(default=(), repr=False)
     older_keys: tuple[str, ...] = field(default=(), repr=False)
     users: UserTokenSettings | None = None
+    session_longest: timedelta = timedelta(hours=168)
+    session_idle: timedelta = timedelta(minutes=720)
 
 
 def read_identity(read: Reader) -> IdentitySettings:
@@ -45,6 +49,9 @@ def read_identity(read: Reader) -> IdentitySettings:
         agent_tokens=(token, *older) if token else (),
         older_keys=_several(read, "SECRET_KEY_OLD"),
         users=_read_users(read),
+        session_longest=timedelta(hours=read.whole("SESSION_HOURS", 168, 1, 720)),
+        # Use is noted once a minute: what is shorter than a few of them would end under somebody's hands.
+        session_idle=timedelta(minutes=read.whole("SESSION_IDLE_MINUTES", 720, 5, 43_200)),
     )
 
 

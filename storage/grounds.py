@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -61,7 +61,8 @@ def from_json(kept: Mapping[str, Any]) -> Grounds:
 @dataclass(frozen=True)
 class Facts:
     """What is known of some grounds at the moment ``now``, of the database's clock. What there is no row for is none:
-    without a session ``way`` is none, without a token ``token_role``, without a membership ``member_role``."""
+    without a session ``way`` is none, without a token ``token_role``, without a membership ``member_role``.
+    ``session_expires_at`` is when the session ends unless it is used until then."""
 
     now: datetime
     slug: str
@@ -82,6 +83,39 @@ class Facts:
 
 def facts(db: Database, asked: Sequence[Grounds]) -> list[Facts | None]:
     """What is known of each, in their order; none where there is no such organization."""
+    with db.statement() as tx:
+        rows = tx.run(f"SELECT * {_FROM}", {"asked": _asked(asked)}).all()
+    found = {row.n: _facts(row) for row in rows}
+    return [found.get(number) for number in range(len(asked))]
+
+
+def facts_in_use(db: Database, session: Grounds, idle: timedelta) -> Facts | None:
+    """What is known of a session that is being used now, in one statement with the note that it is: unused it ends
+    after ``idle`` from now, never later than it does in any case. The session's organization must be entered."""
+    values = {"session": session.session, "org": session.organization_id, "idle": idle, "minute": _NOTED_EVERY}
+    with db.statement() as tx:
+        row = tx.run(_IN_USE, {"asked": _asked([session]), **values}).one_or_none()
+    if row is None:
+        return None
+    found = _facts(row)
+    return found if row.moved_to is None else replace(found, session_expires_at=row.moved_to)
+
+
+_FROM = "FROM identity_facts(CAST(:asked AS jsonb))"
+#: A session that is in use all the time is noted as used once a minute. Others who use it meanwhile don't wait. What
+#: lies further ahead than ``idle`` is from before that setting was lowered.
+_NOTED_EVERY = timedelta(minutes=1)
+_IN_USE = f"""WITH used AS (
+  UPDATE sessions SET idle_ends_at = LEAST(expires_at, clock_timestamp() + :idle) WHERE id = (
+    SELECT id FROM sessions WHERE id = :session AND organization_id = :org AND ended_at IS NULL
+    AND idle_ends_at > clock_timestamp() AND (idle_ends_at > clock_timestamp() + :idle
+      OR (idle_ends_at < expires_at AND idle_ends_at < clock_timestamp() + :idle - :minute))
+    FOR NO KEY UPDATE SKIP LOCKED)
+  RETURNING idle_ends_at)
+SELECT *, (SELECT idle_ends_at FROM used) AS moved_to {_FROM}"""
+
+
+def _asked(asked: Sequence[Grounds]) -> str:
     wanted = [
         {
             "n": number,
@@ -92,7 +126,8 @@ def facts(db: Database, asked: Sequence[Grounds]) -> list[Facts | None]:
         }
         for number, one in enumerate(asked)
     ]
-    with db.statement() as tx:
-        rows = tx.run("SELECT * FROM identity_facts(CAST(:asked AS jsonb))", {"asked": json.dumps(wanted)}).all()
-    found = {row.n: Facts(**{name: value for name, value in row._mapping.items() if name != "n"}) for row in rows}
-    return [found.get(number) for number in range(len(asked))]
+    return json.dumps(wanted)
+
+
+def _facts(row: Any) -> Facts:
+    return Facts(**{one.name: getattr(row, one.name) for one in fields(Facts)})

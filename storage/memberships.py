@@ -94,3 +94,12 @@ def end(tx: Transaction, organization_id: UUID, user_id: str) -> bool:
         {"org": organization_id, "user": user_id},
     )
     return ended.rowcount == 1
+
+
+def keep(tx: Transaction, organization_id: UUID, user_id: str) -> bool:
+    """Whether nobody has taken somebody out. Nobody does before this transaction has ended."""
+    row = tx.run(
+        "SELECT ended_at FROM memberships WHERE organization_id = :org AND user_id = :user FOR SHARE",
+        {"org": organization_id, "user": user_id},
+    ).one_or_none()
+    return row is None or row.ended_at is None

@@ -9,7 +9,7 @@ import structlog
 
 from schema.audit import Deed
 from schema.errors import Conflict, NotFound
-from storage import audit, memberships
+from storage import audit, memberships, sessions
 from storage.db import Transaction
 from tasks.commands import Asker
 from tasks.deps import Deps
@@ -49,14 +49,16 @@ def change(
 
 def remove(deps: Deps, asker: Asker, user_id: str, *, may_empty: bool = False) -> None:
     """Take somebody out. It holds from their next request on, whatever their token claims; open streams end within a
-    minute. Raises as ``change`` does."""
+    minute. Their sessions end for good, also for when they are taken in again. Raises as ``change`` does."""
     with deps.db.transaction() as tx:
         memberships.lock(tx, asker.organization_id)
         if not may_empty:
             _check_last(tx, asker, user_id)
         if not memberships.end(tx, asker.organization_id, user_id):
             raise no_such_member()
-        _note(tx, asker, "member.removed", user_id)
+        # After the membership: a session that is begun at this moment has waited for it, or is seen here.
+        ended = sessions.end_of_user(tx, asker.organization_id, user_id)
+        _note(tx, asker, "member.removed", user_id, sessions=ended)
     log.info("member_removed", organization=str(asker.organization_id), by=asker.user)
 
 

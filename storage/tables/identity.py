@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid
+from sqlalchemy import ARRAY, CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
 
 from storage.tables.columns import metadata, moment, organization
 
@@ -61,9 +61,17 @@ sessions = Table(
     Column("mark", Text),
     moment("created_at", required=True),
     Column("expires_at", moment("expires_at").type, nullable=False),
+    # When it ends unless it is used; its use moves it. The default is for rows of a version that doesn't know it.
+    Column(
+        "idle_ends_at",
+        moment("idle_ends_at").type,
+        nullable=False,
+        server_default=text("(clock_timestamp() + '12:00:00'::interval)"),
+    ),
     moment("ended_at"),
     CheckConstraint("way IN ('link', 'agent', 'token', 'user')", name="way"),
     CheckConstraint(f"role IN {_ROLES}", name="role"),
     Index("ix_sessions_expires_at", "expires_at"),
     Index("ix_sessions_token_id", "token_id"),
+    Index("ix_sessions_user_id", "organization_id", "user_id", postgresql_where=text("ended_at IS NULL")),
 )

@@ -85,9 +85,10 @@ class System:
         return table
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Look into the database, as an operator would."""
+        """Look into the database, or change it, as an operator would."""
         environment = json.loads((self.home / "run" / "environment.json").read_text())
         connection = psycopg2.connect(environment["DATABASE_URL"])
+        connection.autocommit = True
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, values)

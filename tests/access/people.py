@@ -94,7 +94,7 @@ class Crowd:
     def cookie(self, role: Role) -> Person:
         """Somebody in a browser, on our own pages."""
         with wall.within(self.organization_id):
-            session, _ = sessions.start(self.deps, Grounds(self.organization_id), role=role, user=None)
+            session = sessions.start(self.deps, Grounds(self.organization_id), role=role, user=None).session_id
         signed = cookies.signed(self.deps, session, self.organization_id)
         made = self._person(f"{role}'s cookie", role, {})
         proof = writing(self.deps, session)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import cast
+
 from playwright.sync_api import expect
 
+from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID
 from tests.acceptance.conftest import TOKEN, System
 from tests.browser.conftest import Opens
@@ -30,3 +35,69 @@ def test_a_token_signs_in_and_leads_back_and_the_button_signs_out(opens: Opens, 
     assert window.context.cookies() == []
     page.goto("/catalog")
     expect(page.get_by_role("heading", name="You are not signed in")).to_be_visible()
+
+
+def test_whoever_signs_out_everywhere_is_told_so_in_other_windows(opens: Opens, system: System, pictures: Path) -> None:
+    """And whoever did nothing for a long time: to a page both are the same."""
+    user, idler = new_id(), new_id()
+    here, there, unused = (opens(storage_state=None) for _ in range(3))
+    for window, whose in ((here, user), (there, user), (unused, idler)):
+        window.may_break = True  # a 401 is part of the story
+        answer = window.context.request.post("/api/session", headers=system.headers(**{"X-User-Id": str(whose)}))
+        assert answer.status == 201
+    there.page.goto("/catalog?from=there")
+    unused.page.goto("/new")
+    here.page.goto("/catalog")
+    said = "You are no longer signed in"
+    expect(there.page.get_by_text(said)).to_have_count(0)
+    there.page.evaluate(
+        "document.body.append(document.createElement('dialog')); document.querySelector('dialog').showModal()"
+    )
+    here.page.get_by_role("button", name="Sign out everywhere").click()
+    expect(here.page).to_have_url(f"{system.url}/login")
+    # The page asks something every few seconds, and its stream is cut off.
+    expect(there.page.locator("dialog").get_by_role("alert")).to_contain_text(said)
+    there.page.keyboard.press("Escape")
+    expect(there.page.get_by_role("main").get_by_role("alert")).to_contain_text(said)
+    expect(there.page.locator("#connection")).to_contain_text(said)
+    there.page.screenshot(path=pictures / "signed-out.png")
+    there.page.get_by_role("main").get_by_role("link", name="Sign in again").click()
+    expect(there.page.get_by_role("heading", name="You are not signed in")).to_be_visible()
+    expect(there.page.locator("[name=next]")).to_have_value("/catalog?from=there")
+    system.rows("UPDATE sessions SET idle_ends_at = now() WHERE user_id = %s RETURNING 1", str(idler))
+    unused.page.get_by_label("Subject").fill("Fractions")
+    unused.page.get_by_label("Grade band").fill("3-5")
+    unused.page.get_by_role("button", name="Make the course").click()
+    expect(unused.page.locator("#form-problem")).to_contain_text(said)
+    expect(unused.page.get_by_role("alert").first).to_contain_text("Sign in again")
+    expect(unused.page.get_by_label("Subject")).to_have_value("Fractions")
+
+
+def test_a_page_that_lies_open_keeps_nobody_signed_in(opens: Opens, system: System) -> None:
+    window, user = opens(storage_state=None), str(new_id())
+    window.context.request.post("/api/session", headers=system.headers(**{"X-User-Id": user}))
+
+    def in_an_hour() -> datetime:
+        """When the session ends, as if it had not been used for eleven hours."""
+        change = (
+            "UPDATE sessions SET idle_ends_at = now() + interval '1 hour' WHERE user_id = %s RETURNING idle_ends_at"
+        )
+        [(moment,)] = system.rows(change, user)
+        return cast(datetime, moment)
+
+    def ends() -> datetime:
+        [(moment,)] = system.rows("SELECT idle_ends_at FROM sessions WHERE user_id = %s", user)
+        return cast(datetime, moment)
+
+    before = in_an_hour()
+    window.page.goto("/jobs")
+    assert ends() > before + timedelta(hours=10), "opening a page is use"
+    before = in_an_hour()
+    with window.page.expect_response(lambda answer: answer.url == f"{system.url}/jobs") as looked:
+        pass
+    with window.page.expect_response("**/jobs/at-work") as counted:
+        pass
+    assert (looked.value.status, counted.value.status) == (200, 200)
+    # Browsers say by themselves that no person opens this, but not by http from another machine.
+    assert "html" not in looked.value.request.all_headers()["accept"]
+    assert ends() == before

@@ -20,7 +20,7 @@ def sign_in(
 ) -> dict[str, str]:
     """Sign this client's browser in. Returns the headers that our own pages send with a write."""
     with wall.within(organization_id):
-        session, _ = sessions.start(of_views(), Grounds(organization_id), role=role, user=user)
+        session = sessions.start(of_views(), Grounds(organization_id), role=role, user=user).session_id
     client.set_cookie(cookies.SESSION_COOKIE, cookies.signed(deps, session, organization_id))
     return writing(deps, session)
 

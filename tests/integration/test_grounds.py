@@ -30,7 +30,7 @@ VIEWERS_CATALOG, AUTHORS_CATALOG = ("catalog_of_viewers", ORG), ("catalog", ORG)
 def several(deps: Deps, organization_id: UUID) -> list[Grounds]:
     """A session, a token and a member of an organization."""
     asker = Asker(organization_id, None)
-    session, _ = sessions.start(deps, Grounds(organization_id), role="author", user=None)
+    session = sessions.start(deps, Grounds(organization_id), role="author", user=None).session_id
     made = tokens.make(deps, asker, {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
     members.add(deps, asker, {"userId": "ada", "role": "viewer", "name": None, "email": None})
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -28,9 +29,11 @@ from storage import (
     corrections,
     documents,
     exam_topics,
+    grounds,
     jobs,
     media,
     organization_settings,
+    organizations,
     retention,
     reviews,
     steps,
@@ -41,6 +44,7 @@ from storage.documents import Author
 from storage.grounds import Grounds
 from storage.jobs import NewRow
 from storage.media import Asset
+from storage.organizations import Organization
 from storage.schema_version import _config, current, differences, head, upgrade
 from storage.tables import metadata
 from tasks import exams, members, schedules, sessions, tokens, webhooks
@@ -220,6 +224,34 @@ class TestUpgrading:
         # The one row that belongs to no organization comes with the tables.
         assert {name: count for name, count in counts(deps).items() if count} == {"catalogs": 1}
         assert rows(deps.db.engine, "SELECT id, organization_id, version FROM catalogs") == [(PUBLIC, None, 0)]
+
+    def test_a_session_of_before_ends_unused_and_the_version_before_goes_on(self, empty: Callable[[], Engine]) -> None:
+        engine = empty()
+        upgrade(engine, "0010")
+        db, session = Database(engine), new_id()
+        organizations.ensure(db, Organization(ORG, "a-school", "A school"))
+        # As the version before begins one, and as it asks what is known of one.
+        begin = f"""INSERT INTO sessions (id, organization_id, way, role, expires_at)
+          VALUES (:id, '{ORG}', 'link', 'author', clock_timestamp() + interval '7 days')"""
+
+        def hours_left(session: UUID) -> float:
+            [known] = grounds.facts(db, [Grounds(ORG, session=session)])
+            assert known is not None and known.session_expires_at is not None
+            return (known.session_expires_at - known.now) / timedelta(hours=1)
+
+        with db.statement() as tx:
+            tx.run(begin, {"id": session})
+        assert hours_left(session) > 167
+        upgrade(engine)
+        assert 11.9 < hours_left(session) <= 12
+        with db.statement() as tx:
+            tx.run(begin, {"id": (later := new_id())})
+        assert 11.9 < hours_left(later) <= 12
+        with db.statement() as tx:
+            tx.run("UPDATE sessions SET expires_at = clock_timestamp() + interval '1 hour'")
+        assert hours_left(session) <= 1
+        downgrade(engine, "0010")
+        assert 0.9 < hours_left(later) <= 1
 
 
 def counts(deps: Deps) -> dict[str, int]:

@@ -43,7 +43,8 @@ def test_whoever_is_put_out_stops_hearing(web: Web) -> None:
     for user in ("ada", "bob", "eve"):
         members.add(web.deps, asker, {"userId": user, "role": "author", "name": None, "email": None})
     made = tokens.make(web.deps, asker, {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
-    session, _ = sessions.start(web.deps, Grounds(ORG), role="author", user=None)
+    session = sessions.start(web.deps, Grounds(ORG), role="author", user=None).session_id
+    unused = sessions.start(web.deps, Grounds(ORG), role="author", user=None).session_id
     of_bob = token.make(web.deps.settings.signing_keys, Grounds(ORG, user="bob"), job_id)
     job, catalog = f"/api/jobs/{job_id}/stream", "/api/catalog/stream"
     going = {
@@ -51,6 +52,7 @@ def test_whoever_is_put_out_stops_hearing(web: Web) -> None:
         "a membership, by a stream's token": (f"{job}?token={of_bob}", {}),
         "a token": (catalog, {**AGENT, "X-Agent-Token": made["token"]}),
         "a session": (catalog, {"Cookie": f"coursewright={cookies.signed(web.deps, session, ORG)}"}),
+        "a session that is not used": (catalog, {"Cookie": f"coursewright={cookies.signed(web.deps, unused, ORG)}"}),
         "the end of a user's token": (catalog, bearer("eve", iat=now - 80, nbf=None, exp=now - 20)),
     }
     staying = {
@@ -68,11 +70,12 @@ def test_whoever_is_put_out_stops_hearing(web: Web) -> None:
         members.remove(web.deps, asker, "bob")
         tokens.revoke(web.deps, asker, UUID(made["tokenId"]))
         sessions.end(web.deps, ORG, session)
+        change(web.deps, "UPDATE sessions SET idle_ends_at = clock_timestamp() WHERE id = :id", id=unused)
         for name in going:
             opened[name].until_end()
             assert time.monotonic() - began < WITHIN, name
         job_ends = web.metric('coursewright_http_stream_ends_total{kind="job",reason="revoked"}')
-        assert (job_ends, web.metric('coursewright_http_stream_ends_total{kind="catalog",reason="revoked"}')) == (2, 3)
+        assert (job_ends, web.metric('coursewright_http_stream_ends_total{kind="catalog",reason="revoked"}')) == (2, 4)
         assert web.metric('coursewright_http_streams_open{kind="job"}') == 1
         assert web.metric('coursewright_http_streams_open{kind="catalog"}') == 1
         assert web.metric('coursewright_http_streams_open{kind="public_catalog"}') == 1
@@ -86,6 +89,7 @@ def test_whoever_is_put_out_stops_hearing(web: Web) -> None:
             "a membership, by a stream's token": (401, "stream_token_expired"),
             "a token": (401, "invalid_agent_token"),
             "a session": (401, "unauthenticated"),
+            "a session that is not used": (401, "unauthenticated"),
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from schema.environment import Reader
@@ -84,3 +86,22 @@ def test_what_is_unsafe_stops_the_start(environ: dict[str, str], named: str) -> 
 @pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1:9", "[::1]:9"])
 def test_on_this_machine_http_will_do(host: str) -> None:
     assert read(**{**PROVIDER, "JWT_JWKS_URL": f"http://{host}/jwks.json"}).users is not None
+
+
+def test_a_browser_stays_signed_in_for_a_week_and_half_a_day_unused() -> None:
+    assert (read().session_longest, read().session_idle) == (timedelta(days=7), timedelta(hours=12))
+    given = read(SESSION_HOURS="12", SESSION_IDLE_MINUTES="30")
+    assert (given.session_longest, given.session_idle) == (timedelta(hours=12), timedelta(minutes=30))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "needs"),
+    [
+        ("SESSION_IDLE_MINUTES", ("4", "43201", "-30", "1.5", "12h", "inf"), "number from 5 to 43200"),
+        ("SESSION_HOURS", ("0", "721", "-1", "0.5", "7d", "nan"), "number from 1 to 720"),
+    ],
+)
+def test_how_long_is_within_bounds(name: str, wrong: tuple[str, ...], needs: str) -> None:
+    for value in wrong:
+        said = faults(**{name: value})
+        assert said.startswith(f"{name} is {value!r}. It needs a ") and said.endswith(f"{needs}.")

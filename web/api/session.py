@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from marshmallow import fields, validate
 
 from schema.access import role_field, scopes_field
 from schema.clock import iso
+from schema.errors import FieldError, Invalid
 from schema.fields import StrictSchema, Text
 from storage import organizations
+from web.arguments import one_of
 from web.auditing import unaudited
+from web.body import only_arguments
 from web.describe import describe
 from web.identity import Identity, Need, forgery, needs, signing_in, who
 from web.wiring import deps
 
 blueprint = needs(Blueprint("session", __name__, url_prefix="/api/session"), Need(read="viewer", write="viewer"))
 
+_YES_OR_NO = ("yes", "no")
+_END_QUERY = {"everywhere": one_of("yes: also all other browsers of the same user in the organization.", _YES_OR_NO)}
 _WAYS = ("agent", "token", "user", "cookie")
 
 
@@ -28,7 +33,8 @@ class OrganizationSchema(StrictSchema):
 
 
 class SessionSchema(StrictSchema):
-    """Who one is. ``csrfToken`` is what a browser's session sends with each write; null without a session."""
+    """Who one is. ``expiresAt`` is when that ends; using a browser's session moves it. ``csrfToken`` is what a session
+    sends with each write; null without one."""
 
     organization = fields.Nested(OrganizationSchema, required=True)
     role = role_field(required=True)
@@ -84,8 +90,17 @@ def start() -> Response:
 
 @blueprint.delete("")
 @unaudited("noted where the session is ended")
-@describe("Sign this browser out.", {204: (None, "The session has ended, if there was one.")})
+@describe(
+    "Sign this browser out.",
+    {204: (None, "The session has ended, if there was one.")},
+    query=_END_QUERY,
+    problems=(422,),
+)
 def end() -> Response:
+    only_arguments(_END_QUERY)
+    everywhere = request.args.get("everywhere", "no")
+    if everywhere not in _YES_OR_NO:
+        raise Invalid([FieldError("everywhere", "invalid_value", f"Use one of: {', '.join(_YES_OR_NO)}.")])
     response = Response(status=204)
-    signing_in.end(response, who())
+    signing_in.end(response, who(), everywhere=everywhere == "yes")
     return response

@@ -7,7 +7,6 @@ for this very host, so that no neighbouring host can plant one.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 from flask import Response, request
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from storage import grounds as rows
 from storage import wall
 from storage.grounds import Grounds
+from storage.sessions import NewSession
 from tasks.deps import Deps
 from web.identity.agents import marks
 from web.identity.identity import Identity
@@ -63,9 +63,12 @@ def from_cookie() -> Identity | None:
         return None
     session, organization_id = named
     wall.enter(organization_id)
-    grounds = Grounds(organization_id, session=session)
-    [facts] = rows.facts(deps().db, [grounds])
-    standing = judge(grounds, facts, marks(deps()))
+    grounds, wired = Grounds(organization_id, session=session), deps()
+    if is_use():
+        facts = rows.facts_in_use(wired.db, grounds, wired.settings.identity.session_idle)
+    else:
+        [facts] = rows.facts(wired.db, [grounds])
+    standing = judge(grounds, facts, marks(wired))
     if facts is None or standing is None:
         return None
     return Identity(
@@ -82,26 +85,38 @@ def from_cookie() -> Identity | None:
     )
 
 
-def as_session(identity: Identity, session: UUID, ends: datetime) -> Identity:
+def is_use() -> bool:
+    """Whether somebody sits before this browser: they opened a page, or changed something. What pages ask for by
+    themselves is reading, and opens nothing."""
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        return True
+    # Browsers say how a request came about where a page came over https or from their own machine.
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return mode == "navigate"
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+
+
+def as_session(identity: Identity, new: NewSession) -> Identity:
     """The same somebody, as a browser's session has them."""
     return replace(
         identity,
         way="cookie",
-        credential=f"session:{session}",
-        grounds=Grounds(identity.organization_id, session=session),
-        expires_at=ends,
-        session=session,
+        credential=f"session:{new.session_id}",
+        grounds=Grounds(identity.organization_id, session=new.session_id),
+        expires_at=new.idle_ends_at,
+        session=new.session_id,
     )
 
 
-def give(response: BaseResponse, session: UUID, organization_id: UUID, expires_at: datetime) -> None:
-    """Have the browser keep a session until it ends."""
+def give(response: BaseResponse, new: NewSession) -> None:
+    """Have the browser keep a session until it ends at the latest."""
     wired = deps()
     secure = _is_secure(wired)
     response.set_cookie(
         SECURE_COOKIE if secure else SESSION_COOKIE,
-        signed(wired, session, organization_id),
-        expires=expires_at,
+        signed(wired, new.session_id, new.organization_id),
+        expires=new.expires_at,
         httponly=True,
         samesite="Lax",
         secure=secure,

@@ -32,15 +32,15 @@ def start(response: BaseResponse, identity: Identity) -> Identity:
     end_before()
     # Whose role may change while they are signed in: a token's, a member's.
     keeps_role = identity.way == "agent" or grounds.claimed
-    session, ends = sessions.start(
+    new = sessions.start(
         deps(),
         grounds,
         role=identity.role if keeps_role else None,
         user=identity.user,
         expires_at=identity.expires_at,
     )
-    cookies.give(response, session, identity.organization_id, ends)
-    return cookies.as_session(identity, session, ends)
+    cookies.give(response, new)
+    return cookies.as_session(identity, new)
 
 
 def end_before() -> None:
@@ -55,8 +55,12 @@ def end_before() -> None:
         sessions.end(deps(), organization_id, session)
 
 
-def end(response: Response | BaseResponse, identity: Identity | None) -> None:
-    """Sign a browser out. It forgets its cookie in any case."""
+def end(response: Response | BaseResponse, identity: Identity | None, *, everywhere: bool = False) -> None:
+    """Sign a browser out, or with ``everywhere`` all of the same user; a user's own token does the latter, too. The
+    browser forgets its cookie in any case."""
     if identity is not None and identity.session is not None:
-        sessions.end(deps(), identity.organization_id, identity.session)
+        end_it = sessions.end_everywhere if everywhere else sessions.end
+        end_it(deps(), identity.organization_id, identity.session)
+    elif identity is not None and everywhere and identity.way == "user" and identity.user is not None:
+        sessions.end_of_user(deps(), identity.organization_id, identity.user)
     cookies.take(response)

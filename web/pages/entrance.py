@@ -52,9 +52,8 @@ def by_link(token: str) -> BaseResponse:
     grounds = from_json({"o": kept["organization"]})
     signing_in.end_before()
     wall.enter(grounds.organization_id)
-    session, ends = sessions.start(deps(), grounds, role=kept["role"], user=None)
     response = redirect(url_for("pages.home"))
-    cookies.give(response, session, grounds.organization_id, ends)
+    cookies.give(response, sessions.start(deps(), grounds, role=kept["role"], user=None))
     return response
 
 
@@ -80,5 +79,5 @@ def by_form() -> BaseResponse:
 @unaudited("noted where the session is ended")
 def leave() -> BaseResponse:
     response = redirect(url_for("entrance.ask"), 303)
-    signing_in.end(response, maybe())
+    signing_in.end(response, maybe(), everywhere=request.form.get("everywhere") == "yes")
     return response

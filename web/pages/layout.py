@@ -44,6 +44,7 @@ def _frame(identity: Identity | None) -> dict[str, Any]:
         "may_write": identity.role != "viewer",
         "may_approve": identity.role == "admin",
         "running": job_lists.at_work(deps().db, identity.organization_id, private=identity.sees_private),
+        "has_user": identity.user is not None,
         "csrf": forgery.token_of(identity.session) if identity.session is not None else None,
     }
 

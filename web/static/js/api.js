@@ -1,5 +1,8 @@
 /** Asking the API as the page's own user, and understanding what it refuses. */
 
+/** What a person is told, where the API tells a program to send a token. */
+const SIGNED_OUT = "You are no longer signed in. Copy what you typed here, then sign in again.";
+
 /** What the API answered instead of what was asked for. `errors` are the faulty fields of a 422. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -47,6 +50,10 @@ export async function ask(method, url, { json, body, headers = {}, signal } = {}
     read = text ? JSON.parse(text) : {};
   } catch {
     // A proxy's page, say. What counts is the status.
+  }
+  if (answer.status === 401) {
+    dispatchEvent(new Event("signed-out"));
+    read.detail = SIGNED_OUT;
   }
   if (!answer.ok) throw new Problem(answer.status, read);
   return read;

@@ -9,7 +9,7 @@ let seen = null;
 async function look() {
   if (document.hidden) return;
   try {
-    const answer = await fetch("/jobs", { headers: { Accept: "text/html" }, cache: "no-store" });
+    const answer = await fetch("/jobs", { cache: "no-store" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("jobs");

@@ -18,7 +18,7 @@ from schema.settings import DEMO_ORGANIZATION_ID
 from storage import organizations
 from storage.db import Database, make_engine
 from storage.organizations import Organization
-from storage.schema_version import current, head, upgrade
+from storage.schema_version import current, differences, head, upgrade
 from tests.conftest import Servers
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
@@ -123,6 +123,21 @@ def test_what_was_done_halfway_is_gone_on_with(older: Engine) -> None:
         connection.exec_driver_sql("SELECT worked_seconds FROM jobs")
     upgrade(older)
     assert at(older) == head()
+
+
+#: From which migration on which table somebody holds the next ones up.
+HELD_UP = (("0007", "catalog_updates"), ("0007", "media_assets"), ("0008", "catalog_updates"), ("0010", "media_assets"))
+
+
+def test_each_that_was_held_up_can_be_run_again(older: Engine) -> None:
+    for before, table in HELD_UP:
+        upgrade(older, before)
+        with long_transaction(older, f"SELECT count(*) FROM {table}"), pytest.raises(Unavailable) as refused:
+            upgrade(older, tries=1)
+        assert refused.value.code == "upgrade_blocked", f"{table} after {before}"
+    upgrade(older)
+    with older.connect() as connection:
+        assert current(connection) == head() and differences(connection) == []
 
 
 def test_an_index_left_half_built_is_built_again(older: Engine) -> None:

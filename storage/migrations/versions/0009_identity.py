@@ -48,6 +48,11 @@ def _moment(name: str, *, required: bool = False) -> sa.Column[object]:
 
 
 def upgrade() -> None:
+    # First, because a table in use may hold it up, and what comes after is made once.
+    each_alone(
+        "ALTER TABLE catalog_updates ADD COLUMN IF NOT EXISTS for_viewers text",
+        f"GRANT INSERT (for_viewers) ON catalog_updates TO {WEB}, {STEP}",
+    )
     op.create_table(
         "memberships",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -67,10 +72,6 @@ def upgrade() -> None:
     _make_agent_tokens()
     _make_sessions()
     _let_in()
-    each_alone(
-        "ALTER TABLE catalog_updates ADD COLUMN IF NOT EXISTS for_viewers text",
-        f"GRANT INSERT (for_viewers) ON catalog_updates TO {WEB}, {STEP}",
-    )
 
 
 def _let_in() -> None:

@@ -30,8 +30,8 @@ from storage.db import Database, make_engine
 from storage.embedded import read_secrets
 from storage.objects import ObjectStore
 from storage.organizations import Organization
+from storage.postgres.schema_version import upgrade
 from storage.processes import Spec
-from storage.schema_version import upgrade
 from tests.fakes.model_faults import Call
 from tests.fakes.model_server import ModelServer
 

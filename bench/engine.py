@@ -29,8 +29,8 @@ from storage import embedded, organizations
 from storage.db import Database, make_engine
 from storage.embedded import read_secrets
 from storage.organizations import Organization
+from storage.postgres.schema_version import upgrade
 from storage.processes import Spec, start, stop, wait_ready
-from storage.schema_version import upgrade
 
 PROCESSES, THREADS = 2, 8
 ORGANIZATION = UUID(DEMO_ORGANIZATION_ID)

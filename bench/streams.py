@@ -36,8 +36,8 @@ from storage.db import Database, make_engine
 from storage.embedded import read_secrets
 from storage.jobs import NewRow
 from storage.organizations import Organization
+from storage.postgres.schema_version import upgrade
 from storage.processes import Spec, free_port, start, stop, wait_ready
-from storage.schema_version import upgrade
 
 AGENT_TOKEN = "agent-token-of-the-benchmark"
 #: How long the web is dead, and how fast events go on meanwhile, in seconds and events a second.

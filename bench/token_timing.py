@@ -18,12 +18,12 @@ from bench.engine import fresh_home, running
 from schema.settings import DEMO_ORGANIZATION_ID, read_settings
 from storage import embedded, organizations, wall
 from storage.bus import Bus
-from storage.connecting import database_of
 from storage.db import Database, make_engine
 from storage.embedded import read_secrets
 from storage.objects import ObjectStore
 from storage.organizations import Organization
-from storage.schema_version import upgrade
+from storage.postgres.connecting import database_of
+from storage.postgres.schema_version import upgrade
 from tasks import deps as wiring
 from tasks import tokens
 from tasks.commands import Asker

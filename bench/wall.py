@@ -21,7 +21,7 @@ from storage.db import Database, make_engine
 from storage.embedded import read_secrets
 from storage.jobs import NewRow
 from storage.organizations import Organization
-from storage.schema_version import upgrade
+from storage.postgres.schema_version import upgrade
 
 ORGANIZATION = UUID(DEMO_ORGANIZATION_ID)
 _TOLD = Event("step_progress", {"step": "fill", "stepIndex": 1, "totalSteps": 6, "message": "x", "progress": 1.0})

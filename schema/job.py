@@ -14,7 +14,7 @@ from schema.fields import LANGUAGE_TAG, Flag, Line, Lines, StrictSchema, Text, W
 Status = Literal["pending", "processing", "done", "failed", "cancelled", "stale", "dead_letter"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-#: Every move a job may make. Nothing else moves a job; ``storage.moves`` builds its guards from this table.
+#: Every move a job may make. Nothing else moves a job; ``storage.engine.moves`` builds its guards from this table.
 MOVES: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"processing", "cancelled"}),
     "processing": frozenset({"done", "failed", "pending", "dead_letter", "cancelled", "stale"}),

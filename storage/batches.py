@@ -13,11 +13,11 @@ from schema.events import Event
 from schema.job import ACTIVE, STATUSES
 from storage import pages
 from storage.db import Database, Transaction
+from storage.engine.statuses import IS_ACTIVE
 from storage.events import TOLD, told
 from storage.jobs import NewRow, usage_as_shown
 from storage.pages import Position
-from storage.privacy import IS_PRIVATE_JOB
-from storage.statuses import IS_ACTIVE
+from storage.people.privacy import IS_PRIVATE_JOB
 
 # --- making ---------------------------------------------------------------------------------------------------
 

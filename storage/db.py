@@ -20,8 +20,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schema.errors import Unavailable
-from storage import roles, wall
-from storage.roles import Purpose
+from storage import wall
+from storage.postgres import roles
+from storage.postgres.roles import Purpose
 
 Statement = str
 

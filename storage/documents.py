@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storage.db import Database, Transaction
-from storage.statuses import IS_ACTIVE
+from storage.engine.statuses import IS_ACTIVE
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from schema.events import Event, as_shown
 from storage.db import Database, Transaction
-from storage.notices import noticed, noticing
-from storage.statuses import IS_OVER
+from storage.engine.statuses import IS_OVER
+from storage.notices.outbox import noticed, noticing
 
 #: Put behind a CTE named ``held`` that locked the job and raised ``last_seq`` by the number of events; it appends them.
 #: An event that leaves its ``progress`` open (none) gets that of the row: whoever claims a job hasn't read it yet.

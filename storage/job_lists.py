@@ -7,8 +7,8 @@ from uuid import UUID
 
 from schema.clock import iso
 from storage.db import Database
-from storage.privacy import IS_PRIVATE_JOB
-from storage.statuses import IS_ACTIVE
+from storage.engine.statuses import IS_ACTIVE
+from storage.people.privacy import IS_PRIVATE_JOB
 
 
 @dataclass(frozen=True)

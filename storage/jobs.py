@@ -1,4 +1,4 @@
-"""A job's row: made once, and read by people. How it moves is in ``storage.moves``."""
+"""A job's row: made once, and read by people. How it moves is in ``storage.engine.moves``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from schema.events import Event
 from schema.job import SINGLE_PRIORITY
 from storage import pages
 from storage.db import Database, Transaction
+from storage.engine.statuses import IS_ACTIVE
 from storage.events import TOLD, told
 from storage.pages import Position
-from storage.privacy import IS_PRIVATE_JOB
-from storage.statuses import IS_ACTIVE
+from storage.people.privacy import IS_PRIVATE_JOB
 
 # --- making ---------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from storage.daily import ENDED_AT, folded, of_calls, of_jobs, of_steps
 from storage.db import Database
+from storage.figures.daily import ENDED_AT, folded, of_calls, of_jobs, of_steps
 
 TOMBSTONE_HOURS = 90 * 24
 #: How long it can be seen what was told to webhooks and by mail.

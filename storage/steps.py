@@ -16,9 +16,9 @@ from uuid import UUID
 
 from schema.events import Event
 from storage.db import Database, Transaction
+from storage.engine.leases import FENCE, RESTS, WORKS_ON, Lease
 from storage.events import TOLD, told
-from storage.leases import FENCE, RESTS, WORKS_ON, Lease
-from storage.notices import noticed, noticing
+from storage.notices.outbox import noticed, noticing
 
 #: The shape of checkpoints. A worker that meets another number hands the job back instead of guessing.
 CHECKPOINT_FORMAT = 1

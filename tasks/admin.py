@@ -14,9 +14,10 @@ import structlog
 from schema.audit import Deed
 from schema.errors import Conflict, CoursewrightError, NotFound, Unavailable
 from schema.job import Status
-from storage import audit, dead_letters, moves, queue
+from storage import audit
 from storage.db import Transaction
-from storage.moves import Standing
+from storage.engine import dead_letters, moves, queue
+from storage.engine.moves import Standing
 from tasks import ending
 from tasks.commands import Asker, retry_job
 from tasks.deps import Deps

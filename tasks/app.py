@@ -17,8 +17,8 @@ from celery import Celery, Task, chain, signals
 
 from schema.errors import SettingsError
 from schema.settings import settings
+from storage.engine.queue import Sending
 from storage.processes import end_with_parent
-from storage.queue import Sending
 from tasks import logs, tracing
 from tasks.deps import wire
 from tasks.pipeline import PIPELINES, task_name

@@ -19,9 +19,11 @@ from schema.clock import iso, new_id, short_code, utc_now
 from schema.errors import Conflict, NotFound, TooMany
 from schema.events import Event
 from schema.job import ACTIVE, RETRYABLE, NewJob, course_slug
-from storage import audit, events, jobs, moves, rations
+from storage import audit, events, jobs
 from storage.db import Transaction
+from storage.engine import moves
 from storage.jobs import NewRow, Rival
+from storage.spending import rations
 from tasks import ending, nudge
 from tasks.deps import Deps
 from tasks.estimates import estimated_seconds, step_shares

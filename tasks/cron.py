@@ -15,7 +15,8 @@ import structlog
 from celery import signals
 
 from schema.errors import Transient, Unavailable
-from storage import queue, retention
+from storage import retention
+from storage.engine import queue
 from tasks import dispatch as dispatching
 from tasks import publish as publishing
 from tasks import schedules, sweeps

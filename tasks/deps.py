@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from schema.clock import short_code
 from schema.settings import ModelLimits, Settings, settings
 from storage.bus import Bus
-from storage.connecting import database_of
 from storage.db import Database
+from storage.engine.queue import Sending
 from storage.objects import ObjectStore
-from storage.queue import Sending
-from storage.quick_redis import QuickRedis
+from storage.postgres.connecting import database_of
+from storage.shares.quick_redis import QuickRedis
 from tasks.watch import Watcher
 
 if TYPE_CHECKING:  # importing these costs half a second and is only needed where a model is
-    from storage.rates import Rates
+    from storage.shares.rates import Rates
     from tasks.clients.gate import Gate
     from tasks.clients.images import ImageClient
     from tasks.clients.text import TextClient
@@ -71,7 +71,7 @@ class Deps:
     @cached_property
     def gate(self) -> Gate:
         """What every call of this process to a model must pass. Redis is asked only where a limit a minute is set."""
-        from storage.allowances import Allowances  # noqa: PLC0415
+        from storage.spending.allowances import Allowances  # noqa: PLC0415
         from tasks.clients.gate import Gate  # noqa: PLC0415
         from tasks.work import held_now  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ class Deps:
 
     @cached_property
     def rates(self) -> Rates:
-        from storage.rates import Rates  # noqa: PLC0415 - only the web counts requests
+        from storage.shares.rates import Rates  # noqa: PLC0415 - only the web counts requests
 
         return Rates(self.quick_redis)
 
@@ -109,7 +109,7 @@ _wiring = threading.Lock()
 
 def wire(name: str = "worker", *, ping: bool = False, pool_size: int = 8) -> Deps:
     """The deps of this process, made on first use. Those of the ``web`` reach the database as its role, which is held
-    to the organization of each request (``storage.connecting``)."""
+    to the organization of each request (``storage.postgres.connecting``)."""
     key = os.getpid(), name == "web"
     if (wired := _wired.get(key)) is not None:
         return wired

@@ -10,10 +10,10 @@ from kombu.exceptions import OperationalError
 
 from schema.errors import Unavailable
 from schema.settings import JobSettings
-from storage import corrections
-from storage.admission import Limits, anything_waits, take_for_sending
 from storage.bus import reaching_redis
-from storage.queue import Sending
+from storage.engine import corrections
+from storage.engine.admission import Limits, anything_waits, take_for_sending
+from storage.engine.queue import Sending
 from tasks.deps import Deps
 from tasks.pipeline import MEDIA_QUEUE, PIPELINES, carrying
 

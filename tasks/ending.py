@@ -14,10 +14,11 @@ from schema.clock import iso, utc_now
 from schema.errors import CoursewrightError, Transient, ValidationFailed
 from schema.events import Event, error_body
 from schema.job import Status
-from storage import events, moves, steps
+from storage import events, steps
 from storage.db import Transaction
-from storage.leases import Lease
-from storage.moves import Standing
+from storage.engine import moves
+from storage.engine.leases import Lease
+from storage.engine.moves import Standing
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES, Pipeline
 from tasks.retry import Again, GiveUp, decide

@@ -9,11 +9,11 @@ from typing import TypeVar, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from storage import history
 from storage.db import Database
-from storage.history import StepHistory
+from storage.figures import history
+from storage.figures.history import StepHistory
+from storage.figures.statistics import expected_seconds
 from storage.jobs import SecondsLeft
-from storage.statistics import expected_seconds
 from tasks import forecast
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage.statistics import Expected
+from storage.figures.statistics import Expected
 
 #: What even the shortest step is of the way, in percent: the bar is to move with every step.
 LEAST_SHARE = 2.0

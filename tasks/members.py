@@ -9,8 +9,9 @@ import structlog
 
 from schema.audit import Deed
 from schema.errors import Conflict, NotFound
-from storage import audit, memberships, sessions
+from storage import audit
 from storage.db import Transaction
+from storage.people import memberships, sessions
 from tasks.commands import Asker
 from tasks.deps import Deps
 

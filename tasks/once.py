@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from storage.admission import take_next
+from storage.engine.admission import take_next
 from tasks.deps import Deps
 from tasks.dispatch import QUEUES
 from tasks.publish import publish_catalogs

@@ -10,10 +10,11 @@ from schema.access import Role
 from schema.audit import Deed
 from schema.clock import new_id, utc_now
 from schema.errors import Forbidden
-from storage import audit, memberships, sessions
+from storage import audit
 from storage.db import Transaction
-from storage.grounds import Grounds
-from storage.sessions import NewSession
+from storage.people import memberships, sessions
+from storage.people.grounds import Grounds
+from storage.people.sessions import NewSession
 from tasks.deps import Deps
 
 

@@ -21,8 +21,9 @@ import structlog
 from schema.clock import utc_now
 from schema.errors import CoursewrightError, Permanent, Unavailable
 from schema.events import Event
-from storage import leases, steps, wall
-from storage.leases import Lease
+from storage import steps, wall
+from storage.engine import leases
+from storage.engine.leases import Lease
 from storage.steps import CHECKPOINT_FORMAT, Claimed, Ending
 from tasks import nudge
 from tasks.deps import Deps

@@ -18,9 +18,9 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from storage import corrections
+from storage.engine import corrections
+from storage.engine.orphans import Kind, orphans
 from storage.objects import DEBUG, Found, ObjectStore
-from storage.orphans import Kind, orphans
 from tasks.deps import Deps
 
 log = structlog.get_logger(__name__)

@@ -15,9 +15,10 @@ from schema.agent_token import MOST_TOKENS, PREFIX_LENGTH, AgentToken
 from schema.audit import Deed
 from schema.clock import new_id, short_code, utc_now
 from schema.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
-from storage import agent_tokens, audit
-from storage.agent_tokens import NewToken
+from storage import audit
 from storage.db import Transaction
+from storage.people import agent_tokens
+from storage.people.agent_tokens import NewToken
 from tasks.commands import Asker
 from tasks.deps import Deps
 

@@ -17,10 +17,10 @@ from uuid import UUID
 import structlog
 
 from schema.errors import Unavailable
-from storage import leases
 from storage.background import keep_running
 from storage.db import Database
-from storage.leases import Lease
+from storage.engine import leases
+from storage.engine.leases import Lease
 
 log = structlog.get_logger(__name__)
 

@@ -14,9 +14,10 @@ from schema.clock import new_id
 from schema.errors import Conflict, FieldError, Invalid, NotFound
 from schema.targets import read_url
 from schema.webhook import MOST_WEBHOOKS, TEST_EVENT, secret_of
-from storage import audit, deliveries, webhooks
+from storage import audit
 from storage.db import Transaction
-from storage.webhooks import NewWebhook
+from storage.notices import deliveries, webhooks
+from storage.notices.webhooks import NewWebhook
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tasks.notices.post import Refused, Resolver, addresses_of, look_up

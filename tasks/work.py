@@ -19,9 +19,10 @@ from uuid import UUID
 from schema.clock import iso, utc_now
 from schema.errors import Unavailable
 from schema.events import Event
-from storage import calls, steps, wall
+from storage import steps, wall
 from storage.db import Transaction
-from storage.leases import Lease
+from storage.engine.leases import Lease
+from storage.spending import calls
 from storage.steps import Claimed, Topic
 from tasks.pipeline import Pipeline
 from tasks.transcripts import keep_transcript

@@ -24,14 +24,14 @@ from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, Settings, read_settings
 from storage import audit, embedded, organizations
 from storage.bus import Bus
-from storage.connecting import database_of
 from storage.db import Database, Transaction, make_engine
 from storage.embedded import read_secrets
+from storage.engine.queue import Sending
 from storage.objects import ObjectStore
 from storage.organizations import Organization
+from storage.postgres.connecting import database_of
+from storage.postgres.schema_version import upgrade
 from storage.processes import Spec, start, stop, wait_ready
-from storage.queue import Sending
-from storage.schema_version import upgrade
 from tasks import deps as wiring
 from tasks import logs
 from tasks.commands import Asker

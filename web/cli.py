@@ -89,7 +89,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the tables up to this version."""
-    from storage.schema_version import upgrade as run
+    from storage.postgres.schema_version import upgrade as run
 
     run(wired().db.engine)
     click.echo("The database is up to date.")
@@ -98,7 +98,7 @@ def upgrade() -> None:
 @db.command()
 def roles() -> None:
     """Make the roles of the processes, with the passwords in WEB_DATABASE_URL and WORKER_DATABASE_URL."""
-    from storage.role_making import make
+    from storage.postgres.role_making import make
 
     deps = wired()
     found = make(deps.db.engine, (deps.settings.web_database_url, deps.settings.worker_database_url))

@@ -60,7 +60,7 @@ def tokens_make(
 @json_option
 def tokens_list(organization: str | None, as_json: bool) -> None:
     """The newest 200 tokens, without their secrets."""
-    from storage import agent_tokens
+    from storage.people import agent_tokens
 
     deps = wired()
     found = agent_tokens.newest(deps.db, asker(deps, organization).organization_id, None, 200)
@@ -85,7 +85,7 @@ def tokens_list(organization: str | None, as_json: bool) -> None:
 @organization_option
 def tokens_revoke(token: str, organization: str | None) -> None:
     """Revoke a token, named by its id or by its eight characters."""
-    from storage import agent_tokens
+    from storage.people import agent_tokens
     from tasks.tokens import revoke
 
     deps = wired()
@@ -112,7 +112,7 @@ def members() -> None:
 @json_option
 def members_list(organization: str | None, as_json: bool) -> None:
     """All members."""
-    from storage import memberships
+    from storage.people import memberships
 
     deps = wired()
     found = memberships.page(deps.db, asker(deps, organization).organization_id, "", 100_000)

@@ -124,7 +124,7 @@ def _api(url: str, token: str | None, organization: str | None) -> Api:
 def _here(deps: Deps, whose: Asker, job_id: UUID) -> Following:
     """A job of this machine's system. Its rows are read as they are, where the stream is not to be had."""
     from storage import events, jobs
-    from storage.grounds import Grounds
+    from storage.people.grounds import Grounds
     from tasks.estimates import seconds_left
     from web.address import url_of
     from web.client import Away, Event, Following

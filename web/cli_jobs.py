@@ -70,8 +70,8 @@ def list_jobs(
 @_json_option
 def show(job_id: UUID, organization: str | None, as_json: bool) -> None:
     """One job: how it stands, every attempt that failed, who holds it, what it has kept."""
-    from storage import attempts
     from storage import jobs as rows
+    from storage.engine import attempts
     from tasks.estimates import seconds_left
 
     deps = wired()

@@ -51,7 +51,7 @@ def find_system() -> bool:
 
 def wired(name: str = "cli") -> Deps:
     """The deps of a command: from the environment, or from the system running under the home folder. ``name`` says for
-    what (``storage.connecting``)."""
+    what (``storage.postgres.connecting``)."""
     from storage import audit
     from tasks.deps import wire
 

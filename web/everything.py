@@ -19,8 +19,8 @@ from schema.settings import settings as process_settings
 from storage import organizations
 from storage.embedded import make_home
 from storage.organizations import Organization
+from storage.postgres.schema_version import upgrade
 from storage.processes import StartFailed
-from storage.schema_version import upgrade
 from tasks import deps as wiring
 from tasks.deps import Deps
 from web.address import url_of

@@ -16,12 +16,12 @@ from prometheus_client.registry import Collector
 from schema.clock import utc_now
 from schema.errors import Unavailable
 from schema.version import VERSION
-from storage import metrics as rows
-from storage.brakes import Brake
-from storage.corrections import KINDS
+from storage.engine.corrections import KINDS
+from storage.figures import metrics as rows
+from storage.figures.metrics import Figures, Notices, Queue
 from storage.health import broker_lengths, reading_postgres, reason
-from storage.metrics import Figures, Notices, Queue
-from storage.schema_version import head
+from storage.postgres.schema_version import head
+from storage.spending.brakes import Brake
 from tasks.deps import Deps
 from tasks.dispatch import QUEUES
 from tasks.pipeline import PIPELINES

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from schema.errors import CoursewrightError
-from storage.schema_version import current, head
+from storage.postgres.schema_version import current, head
 from web.describe import describe
 from web.identity import PUBLIC, needs
 from web.metrics import Kept, shown

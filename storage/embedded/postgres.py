@@ -14,9 +14,9 @@ import psycopg2
 
 from storage.embedded.secrets import Secrets
 from storage.embedded.wheels import PREFERRED_PORTS, package
+from storage.postgres.role_making import let_in
+from storage.postgres.roles import WEB, WORKER
 from storage.processes import SERVERS_INHERIT, Spec, StartFailed, free_port, inherited
-from storage.role_making import let_in
-from storage.roles import WEB, WORKER
 
 _DATABASE = "coursewright"
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates the database of the connection that ``storage.schema_version`` hands over."""
+"""Alembic's entry: migrates the database of the connection that ``storage.postgres.schema_version`` hands over."""
 
 from __future__ import annotations
 

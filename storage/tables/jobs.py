@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from schema.job import STATUSES
-from storage.statuses import IS_ACTIVE, is_one_of
+from storage.engine.statuses import IS_ACTIVE, is_one_of
 from storage.tables.columns import HOT, LOG, count, metadata, moment, organization
 
 batches = Table(
@@ -97,7 +97,8 @@ jobs = Table(
     CheckConstraint(is_one_of(STATUSES), name="status"),
     Index("uq_jobs_active_target", "organization_id", "target", unique=True, postgresql_where=text(IS_ACTIVE)),
     Index("ix_jobs_due", "queue", "due_at", postgresql_where=text("due_at IS NOT NULL")),
-    # An organization's next jobs in their order, without a look at the thousands behind them (``storage.admission``).
+    # An organization's next jobs in their order, without a look at the thousands behind them
+    # (``storage.engine.admission``).
     Index(
         "ix_jobs_waiting",
         *("queue", "organization_id", "priority", text("(started_at IS NULL)"), "due_at", "id"),

@@ -6,9 +6,9 @@ import time
 from uuid import UUID
 
 from schema.errors import Permanent
-from storage import budgets
-from storage.budgets import Budget
 from storage.db import Database
+from storage.spending import budgets
+from storage.spending.budgets import Budget
 
 #: For how long, in seconds, what was found counts. What calls cost meanwhile may go beyond the budget.
 KNOWN_SECONDS = 5.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from schema.clock import new_id
 from schema.errors import ModelNotConfigured
 from schema.settings import ModelSettings
-from storage.calls import Beginning
+from storage.spending.calls import Beginning
 from tasks.clients.gate import Gate
 from tasks.clients.record import Recorder, Usage, recorded
 from tasks.clients.translate import translated

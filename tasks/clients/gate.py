@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from schema.errors import CoursewrightError
 from schema.settings import ModelSettings
 from storage import wall
-from storage.calls import Beginning
 from storage.db import Database
+from storage.spending.calls import Beginning
 from tasks.clients.keeper import PATIENCE_SECONDS, RENEW_SECONDS, Keeper, Passage, Wait
 
 if TYPE_CHECKING:
-    from storage.allowances import Allowances
+    from storage.spending.allowances import Allowances
     from tasks.watch import Held
 
 P = ParamSpec("P")

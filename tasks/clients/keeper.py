@@ -16,17 +16,17 @@ import structlog
 
 from schema.errors import CoursewrightError, Transient, Unavailable
 from schema.settings import ModelSettings
-from storage import brakes, calls
-from storage.brakes import FAILURES_TO_OPEN
-from storage.calls import Beginning
 from storage.db import Database
-from storage.leases import Lease
+from storage.engine.leases import Lease
+from storage.spending import brakes, calls
+from storage.spending.brakes import FAILURES_TO_OPEN
+from storage.spending.calls import Beginning
 from tasks.clients.budget import Budgets
 from tasks.clients.loop import Abandoned
 from tasks.clients.record import Usage
 
 if TYPE_CHECKING:
-    from storage.allowances import Allowances, Taken
+    from storage.spending.allowances import Allowances, Taken
 
 #: The longest wait of a call at the gate, in seconds, all its waits together: it holds a worker's thread meanwhile.
 PATIENCE_SECONDS = 5.0

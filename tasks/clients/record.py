@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from schema.errors import CoursewrightError
-from storage.calls import Beginning
+from storage.spending.calls import Beginning
 from tasks.clients.prices import cost_usd
 
 Outcome = Literal["ok", "refused", "rate_limited", "unreadable", "timeout", "failed", "abandoned"]

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
-from storage.mails import Taken
+from storage.notices.mails import Taken
 
 #: No more of a course's title goes into a subject.
 _LONGEST_TITLE = 150

@@ -13,8 +13,9 @@ import structlog
 
 from schema import backoff
 from schema.mail import MailSettings
-from storage import mails, wall
-from storage.mails import Taken
+from storage import wall
+from storage.notices import mails
+from storage.notices.mails import Taken
 from tasks.deps import Deps
 from tasks.notices.letter import letter
 

@@ -17,8 +17,9 @@ from schema.settings import NoticeSettings
 from schema.targets import read_url
 from schema.version import VERSION
 from schema.webhook import signed_headers, written
-from storage import deliveries, wall
-from storage.deliveries import Taken, Tried
+from storage import wall
+from storage.notices import deliveries
+from storage.notices.deliveries import Taken, Tried
 from tasks.deps import Deps
 from tasks.notices.post import Answer, Refused, addresses_of, post
 

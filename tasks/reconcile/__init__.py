@@ -19,7 +19,8 @@ from functools import partial
 import structlog
 
 from schema.errors import Transient, Unavailable
-from storage import calls, corrections
+from storage.engine import corrections
+from storage.spending import calls
 from tasks.deps import Deps
 from tasks.reconcile.counts import mend_counts
 from tasks.reconcile.files import mend_catalogs, mend_documents, write_unstored

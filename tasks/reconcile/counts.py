@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import structlog
 
 from schema.events import Event
-from storage import children, events, moves
+from storage import events
+from storage.engine import children, moves
 from tasks.deps import Deps
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,8 @@ import structlog
 
 from schema.errors import Transient
 from schema.job import Status
-from storage import moves, queue
-from storage.moves import Standing
+from storage.engine import moves, queue
+from storage.engine.moves import Standing
 from tasks import ending
 from tasks.deps import Deps
 from tasks.pipeline import carrying

@@ -13,10 +13,11 @@ from schema.course import Course
 from schema.errors import Permanent
 from schema.events import Event
 from schema.markers import place_of
-from storage import documents, events, moves, organizations
+from storage import documents, events, organizations
 from storage.catalog import Listing
 from storage.db import Transaction
 from storage.documents import Author, Revision
+from storage.engine import moves
 from tasks.ending import settled
 from tasks.listing import list_or_wait
 from tasks.publish import publish_soon

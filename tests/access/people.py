@@ -13,7 +13,7 @@ import jwt
 from schema.access import NOUNS, Role
 from schema.clock import new_id, utc_now
 from storage import wall
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from tasks import sessions
 from tasks.deps import Deps
 from tests.access.things import Things

@@ -13,14 +13,16 @@ from schema.agent_token import AgentToken
 from schema.clock import new_id, utc_now
 from schema.events import Event
 from schema.exam_request import load_new_exam
-from storage import agent_tokens, batches, documents, media, schedules, steps, webhooks
-from storage.agent_tokens import NewToken
+from storage import batches, documents, media, schedules, steps
 from storage.catalog import Listing
-from storage.deliveries import add_test
 from storage.documents import Author
 from storage.jobs import NewRow
 from storage.media import Asset
-from storage.webhooks import NewWebhook
+from storage.notices import webhooks
+from storage.notices.deliveries import add_test
+from storage.notices.webhooks import NewWebhook
+from storage.people import agent_tokens
+from storage.people.agent_tokens import NewToken
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tasks.exams import make_exam

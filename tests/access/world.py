@@ -18,8 +18,8 @@ from werkzeug.test import TestResponse
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, read_settings
-from storage.connecting import database_of
 from storage.db import Database, make_engine
+from storage.postgres.connecting import database_of
 from storage.tables import metadata
 from tasks import deps as wiring
 from tasks.deps import Deps

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from storage.calls import Beginning
+from storage.spending.calls import Beginning
 from tasks.clients.gate import Gate
 from tasks.clients.keeper import Passage
 

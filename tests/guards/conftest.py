@@ -12,8 +12,8 @@ from flask import Flask
 from schema.settings import read_settings
 from storage.bus import Bus
 from storage.db import Database, make_engine
+from storage.engine.queue import Sending
 from storage.objects import ObjectStore
-from storage.queue import Sending
 from tasks import deps as wiring
 from tasks.deps import Deps
 from web.app import create_app

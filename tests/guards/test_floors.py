@@ -55,7 +55,7 @@ RUN_NOT_IMPORTED = {"setuptools", "tzdata"}
 
 #: Who else ends transactions, and why that is no work on rows.
 OTHER_COMMITS = {
-    "storage/schema_version.py": "migrations run on a session of their own, under an advisory lock",
+    "storage/postgres/schema_version.py": "migrations run on a session of their own, under an advisory lock",
     "storage/embedded/postgres.py": "makes the database itself, which no transaction can",
 }
 

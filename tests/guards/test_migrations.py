@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from storage.hot_tables import HOT
-from storage.schema_version import _FOLDER
+from storage.postgres.hot_tables import HOT
+from storage.postgres.schema_version import _FOLDER
 from storage.tables import metadata
 
 SCRIPTS = {script.revision: script for script in ScriptDirectory(str(_FOLDER)).walk_revisions()}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from storage.brakes import FAILURES_TO_OPEN, Brake
-from storage.metrics import Figures, Leases, Notices, Queue, Use
+from storage.figures.metrics import Figures, Leases, Notices, Queue, Use
+from storage.spending.brakes import FAILURES_TO_OPEN, Brake
 from web import traffic
 from web.metrics import Reading, shown
 

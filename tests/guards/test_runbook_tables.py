@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from storage import orphans
-from storage.corrections import KINDS
+from storage.engine import orphans
+from storage.engine.corrections import KINDS
 from tasks.reconcile import lost
 from tests.sources import parsed
 

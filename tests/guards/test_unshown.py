@@ -17,7 +17,7 @@ TELLING = re.compile(
 HARMLESS = {
     "schema/audit.py By.credential": "names a row",
     "schema/settings.py S3Settings.endpoint_url": "keys are beside it, not in it",
-    "storage/grounds.py Facts.token_role": "a role",
+    "storage/people/grounds.py Facts.token_role": "a role",
     "storage/objects.py Found.key": "of an object",
     "web/identity/identity.py Identity.credential": "names a row",
 }

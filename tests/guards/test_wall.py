@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from storage.db import Database
-from storage.roles import STEP, WEB, WORKER
+from storage.postgres.roles import STEP, WEB, WORKER
 from storage.tables import metadata
 
 #: Tables without ``organization_id``, and why they need none.

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from schema.access import Role
 from storage import wall
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from tasks import sessions
 from tasks.deps import Deps
 from web.identity import cookies, forgery

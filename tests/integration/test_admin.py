@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from schema.clock import new_id
 from schema.errors import Conflict, NotFound, Permanent, Transient
-from storage import attempts, jobs, retention
+from storage import jobs, retention
+from storage.engine import attempts
 from tasks import once
 from tasks.admin import delete_job, make_dead_letter, mark_stale, reconcile_now, requeue_dead_letters
 from tasks.commands import Asker, cancel_job, retry_job, start_job

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from schema.job import BATCH_PRIORITY
-from storage import admission, leases
-from storage.queue import Sending
+from storage.engine import admission, leases
+from storage.engine.queue import Sending
 from tasks import once
 from tasks.commands import Asker, cancel_job, retry_job
 from tasks.deps import Deps

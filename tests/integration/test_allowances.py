@@ -14,10 +14,10 @@ from redis import Redis
 from schema.clock import new_id
 from schema.errors import Transient
 from schema.settings import ModelLimits, Settings
-from storage import allowances, brakes
-from storage.allowances import Allowances, Taken
-from storage.brakes import endpoint_of
 from storage.processes import free_port
+from storage.spending import allowances, brakes
+from storage.spending.allowances import Allowances, Taken
+from storage.spending.brakes import endpoint_of
 from tasks import once
 from tasks.clients import loop
 from tasks.clients.record import CallRecord

@@ -12,8 +12,8 @@ import urllib3
 from schema.clock import new_id
 from schema.errors import TooMany, Unavailable
 from storage.processes import free_port
-from storage.quick_redis import QuickRedis
-from storage.seats import Seats
+from storage.shares.quick_redis import QuickRedis
+from storage.shares.seats import Seats
 from tests.conftest import Databases, Servers, eventually
 from tests.integration.web_process import AGENT, Web, serving
 from tests.sse_client import Listener

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from storage import brakes
-from storage.brakes import FAILURES_TO_OPEN, LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Brake, Seen
+from storage.spending import brakes
+from storage.spending.brakes import FAILURES_TO_OPEN, LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Brake, Seen
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tests.integration.stage import at_once, change, held, lift_brakes, put_job, rows, together

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from schema.clock import new_id
 from schema.errors import Unavailable
-from storage.schema_version import head, upgrade
+from storage.postgres.schema_version import head, upgrade
 from tests.integration.test_migrations import downgrade
 from tests.integration.test_upgrade_in_use import ORG, at, long_transaction, older
 

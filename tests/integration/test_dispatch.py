@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisGone
 
-from storage import admission
-from storage.connecting import database_of
-from storage.queue import Sending
+from storage.engine import admission
+from storage.engine.queue import Sending
+from storage.postgres.connecting import database_of
 from tasks import nudge, once
 from tasks.commands import Asker, start_job
 from tasks.deps import Deps

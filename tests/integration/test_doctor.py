@@ -19,9 +19,9 @@ from redis import Redis
 
 from schema.settings import DEMO_ORGANIZATION_ID, S3Settings, Settings
 from storage.bus import Bus
-from storage.connecting import database_of
 from storage.db import Database, make_engine
 from storage.objects import ObjectStore
+from storage.postgres.connecting import database_of
 from tasks import deps as wiring
 from tasks.deps import Deps
 from tests.conftest import Servers

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from schema.clock import new_id
 from schema.durations import BUCKETS, counted, merged
 from schema.errors import Unavailable
-from storage import calls as model_calls
-from storage import retention, statistics
+from storage import retention
+from storage.figures import statistics
+from storage.spending import calls as model_calls
 from tasks.admin import delete_job
 from tasks.commands import Asker
 from tasks.deps import Deps

@@ -18,9 +18,9 @@ from sqlalchemy import Engine
 from schema.clock import utc_now
 from schema.errors import CoursewrightError, Transient, Unavailable
 from schema.settings import Settings
-from storage import brakes
-from storage.brakes import FAILURES_TO_OPEN, endpoint_of
 from storage.db import Database, Transaction
+from storage.spending import brakes
+from storage.spending.brakes import FAILURES_TO_OPEN, endpoint_of
 from tasks import once, watch
 from tasks.clients import gate as gates
 from tasks.clients import loop

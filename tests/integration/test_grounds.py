@@ -10,9 +10,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import grounds as known
 from storage import organizations, wall
-from storage.grounds import Grounds
+from storage.people import grounds as known
+from storage.people.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
 from tasks.deps import Deps

@@ -16,14 +16,15 @@ from sqlalchemy.exc import DBAPIError
 from schema.clock import new_id
 from schema.course import Course
 from schema.settings import DEMO_ORGANIZATION_ID, Settings
-from storage import catalog, documents, history, media, organizations, reviews, statistics, wall
+from storage import catalog, documents, media, organizations, reviews, wall
 from storage.catalog import PUBLIC, Listing
-from storage.connecting import database_of
 from storage.db import Database, Transaction
 from storage.documents import Author
+from storage.engine.statuses import IS_ACTIVE
+from storage.figures import history, statistics
 from storage.media import Asset
 from storage.organizations import Organization
-from storage.statuses import IS_ACTIVE
+from storage.postgres.connecting import database_of
 from storage.tables import metadata
 from tasks.deps import Deps
 from tests.factories import course, study_text

@@ -13,8 +13,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from schema.errors import Conflict
 from schema.events import Event
-from storage import leases, steps
-from storage.leases import Lease
+from storage import steps
+from storage.engine import leases
+from storage.engine.leases import Lease
 from tasks.admin import mark_stale
 from tasks.commands import Asker, cancel_job, retry_job
 from tasks.cron import reconcile

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from schema.clock import new_id
 from schema.errors import Conflict, Invalid, ModelNotConfigured, NotFound
 from storage import jobs
-from storage.leases import beat
+from storage.engine.leases import beat
 from tasks import once
 from tasks.commands import Asker, Started, cancel_job, retry_job, start_job
 from tasks.deps import Deps

@@ -15,8 +15,8 @@ import trustme
 from schema.errors import Permanent
 from schema.mail import read_mail_settings
 from schema.settings import NoticeSettings
-from storage import mails as kept
 from storage import retention
+from storage.notices import mails as kept
 from tasks import once
 from tasks.commands import Asker
 from tasks.deps import Deps

@@ -20,14 +20,16 @@ from structlog.testing import capture_logs
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import brakes, calls, catalog, documents, metrics
+from storage import catalog, documents
 from storage.bus import Bus
-from storage.calls import Beginning
 from storage.db import Database, Transaction, make_engine
 from storage.documents import Author
+from storage.figures import metrics
 from storage.health import broker_lengths
 from storage.objects import ObjectStore
-from storage.schema_version import head
+from storage.postgres.schema_version import head
+from storage.spending import brakes, calls
+from storage.spending.calls import Beginning
 from tasks import deps as wiring
 from tasks.deps import Deps
 from tasks.step import deliver

@@ -24,12 +24,9 @@ from schema.settings import DEMO_ORGANIZATION_ID
 from schema.webhook import NewWebhookSchema
 from storage import (
     batches,
-    calls,
     catalog,
-    corrections,
     documents,
     exam_topics,
-    grounds,
     jobs,
     media,
     organization_settings,
@@ -41,11 +38,14 @@ from storage import (
 from storage.catalog import PUBLIC, Listing
 from storage.db import Database, make_engine
 from storage.documents import Author
-from storage.grounds import Grounds
+from storage.engine import corrections
 from storage.jobs import NewRow
 from storage.media import Asset
 from storage.organizations import Organization
-from storage.schema_version import _config, current, differences, head, upgrade
+from storage.people import grounds
+from storage.people.grounds import Grounds
+from storage.postgres.schema_version import _config, current, differences, head, upgrade
+from storage.spending import calls
 from storage.tables import metadata
 from tasks import exams, members, schedules, sessions, tokens, webhooks
 from tasks.commands import Asker, cancel_job

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from schema.clock import new_id
-from storage import calls
-from storage.calls import Beginning
+from storage.spending import calls
+from storage.spending.calls import Beginning
 from tasks import once, work
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps

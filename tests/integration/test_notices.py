@@ -12,8 +12,10 @@ import pytest
 from schema.clock import new_id
 from schema.errors import Permanent, Transient
 from schema.schedule import NewScheduleSchema, load_schedule
-from storage import jobs, metrics, webhooks
-from storage.webhooks import NewWebhook
+from storage import jobs
+from storage.figures import metrics
+from storage.notices import webhooks
+from storage.notices.webhooks import NewWebhook
 from tasks import once, schedules
 from tasks.admin import make_dead_letter
 from tasks.batches import cancel_batch, start_batch

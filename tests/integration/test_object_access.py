@@ -17,8 +17,8 @@ from schema.settings import Settings
 from storage import documents, media
 from storage.catalog import Listing
 from storage.documents import Author
-from storage.grounds import Grounds
 from storage.media import Asset
+from storage.people.grounds import Grounds
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tasks.listing import list_course

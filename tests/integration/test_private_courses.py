@@ -14,8 +14,8 @@ from schema.settings import DEMO_ORGANIZATION_ID
 from storage import catalog, documents, media
 from storage.catalog import Listing
 from storage.documents import Author
-from storage.grounds import Grounds
 from storage.media import Asset
+from storage.people.grounds import Grounds
 from tasks import commands, members
 from tasks.commands import Asker
 from tasks.deps import Deps

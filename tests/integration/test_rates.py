@@ -10,12 +10,13 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from storage import embedded, quick_redis
+from storage import embedded
 from storage.embedded import read_secrets
 from storage.processes import free_port, start, stop, wait_ready
-from storage.quick_redis import QuickRedis
-from storage.rates import WINDOW_SECONDS, Rates
-from storage.seats import Seats
+from storage.shares import quick_redis
+from storage.shares.quick_redis import QuickRedis
+from storage.shares.rates import WINDOW_SECONDS, Rates
+from storage.shares.seats import Seats
 from tests.conftest import Servers, eventually
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from schema.clock import utc_now
-from storage import corrections
+from storage.engine import corrections
 from storage.objects import ObjectStore
 from tasks import cron, once
 from tasks.commands import Asker, retry_job

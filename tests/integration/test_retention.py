@@ -9,7 +9,8 @@ import pytest
 
 from schema.clock import new_id
 from schema.errors import NotFound
-from storage import children, events, jobs, moves, retention
+from storage import events, jobs, retention
+from storage.engine import children, moves
 from tasks import once
 from tasks.commands import Asker, cancel_job, retry_job, start_job
 from tasks.deps import Deps

@@ -19,13 +19,14 @@ from click.testing import CliRunner
 from schema.clock import new_id
 from schema.errors import SettingsError, Unavailable
 from schema.settings import Settings
-from storage import embedded, role_making, wall
-from storage.connecting import database_of
+from storage import embedded, wall
 from storage.db import Database, make_engine
 from storage.embedded import read_secrets
+from storage.postgres import role_making
+from storage.postgres.connecting import database_of
+from storage.postgres.role_making import make, making_roles
+from storage.postgres.schema_version import upgrade
 from storage.processes import free_port
-from storage.role_making import make, making_roles
-from storage.schema_version import upgrade
 from tasks import deps as wiring
 from tasks.deps import Deps
 from tests.conftest import Servers

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
-from storage.admission import LINES
+from storage.engine.admission import LINES
 from storage.health import broker_lengths
 from tasks.deps import Deps
 

@@ -18,8 +18,8 @@ from sqlalchemy import event
 from schema.clock import iso, new_id
 from schema.errors import Forbidden
 from schema.settings import DEMO_ORGANIZATION_ID, read_settings
-from storage import memberships
-from storage.grounds import Grounds
+from storage.people import memberships
+from storage.people.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
 from tasks.deps import Deps

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from storage import leases, steps
-from storage.leases import beat
+from storage import steps
+from storage.engine import leases
+from storage.engine.leases import beat
 from tasks import once
 from tasks.commands import Asker, retry_job
 from tasks.cron import reconcile

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from schema.access import Role
 from schema.clock import new_id
 from schema.durations import bucket
-from storage import retention, statistics
-from storage.statistics import Expected
+from storage import retention
+from storage.figures import statistics
+from storage.figures.statistics import Expected
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tests.integration.signed_in import sign_in

@@ -13,8 +13,9 @@ import pytest
 
 from schema.errors import Permanent, Transient
 from schema.events import Event
-from storage import documents, events, leases, steps
-from storage.leases import Lease
+from storage import documents, events, steps
+from storage.engine import leases
+from storage.engine.leases import Lease
 from storage.steps import Claimed, Ending, Topic
 from tasks import once
 from tasks.commands import Asker, cancel_job, retry_job

@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from tasks import members, sessions, tokens
 from tasks.commands import Asker
 from tests.conftest import Databases, Servers, eventually

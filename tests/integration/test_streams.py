@@ -17,7 +17,7 @@ import urllib3
 from schema.clock import new_id
 from schema.events import Event
 from storage import catalog, events
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from tests.conftest import Databases, Servers, eventually
 from tests.integration.stage import change, one, school
 from tests.integration.web_process import AGENT, ORG, STEP, Web, serving

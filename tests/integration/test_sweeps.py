@@ -12,7 +12,8 @@ import pytest
 from schema.clock import new_id
 from schema.errors import Transient
 from schema.settings import DEMO_ORGANIZATION_ID
-from storage import corrections, media
+from storage import media
+from storage.engine import corrections
 from storage.media import Asset
 from storage.objects import Found, ObjectStore
 from storage.processes import free_port

@@ -18,7 +18,7 @@ from schema.settings import DEMO_ORGANIZATION_ID
 from storage import organizations
 from storage.db import Database, make_engine
 from storage.organizations import Organization
-from storage.schema_version import current, differences, head, upgrade
+from storage.postgres.schema_version import current, differences, head, upgrade
 from tests.conftest import Servers
 
 ORG = UUID(DEMO_ORGANIZATION_ID)

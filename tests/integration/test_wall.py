@@ -14,11 +14,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, Settings
 from storage import wall
-from storage.admission import take_for_sending
 from storage.background import keep_running
-from storage.connecting import database_of
 from storage.db import Database, Transaction
-from storage.leases import beat
+from storage.engine.admission import take_for_sending
+from storage.engine.leases import beat
+from storage.postgres.connecting import database_of
 from tasks.deps import Deps
 from tasks.dispatch import limits_of
 from tasks.step import deliver

@@ -10,11 +10,13 @@ from uuid import UUID
 
 from schema.clock import new_id
 from schema.settings import DEMO_ORGANIZATION_ID, Settings
-from storage import brakes, calls, catalog, documents, events, job_lists, jobs, leases, media, steps, wall
-from storage.calls import Beginning
-from storage.connecting import database_of
+from storage import catalog, documents, events, job_lists, jobs, media, steps, wall
 from storage.db import Database, Transaction
-from storage.leases import Lease
+from storage.engine import leases
+from storage.engine.leases import Lease
+from storage.postgres.connecting import database_of
+from storage.spending import brakes, calls
+from storage.spending.calls import Beginning
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
 JOB = new_id()

@@ -19,8 +19,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from schema.clock import new_id
 from schema.errors import Conflict, NotFound
 from schema.settings import NoticeSettings, read_settings
-from storage import deliveries as deliveries_kept
-from storage import metrics, retention, webhooks
+from storage import retention
+from storage.figures import metrics
+from storage.notices import deliveries as deliveries_kept
+from storage.notices import webhooks
 from tasks.commands import Asker, cancel_job
 from tasks.deps import Deps
 from tasks.notices import post as posting

@@ -15,9 +15,10 @@ import pytest
 from schema.clock import utc_now
 from schema.errors import Transient, Unavailable
 from schema.events import Event
-from storage import leases, queue, steps
+from storage import steps
 from storage.db import Database, Transaction
-from storage.leases import Lease
+from storage.engine import leases, queue
+from storage.engine.leases import Lease
 from tasks import once, watch
 from tasks.commands import Asker, retry_job
 from tasks.cron import reconcile

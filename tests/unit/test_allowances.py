@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.allowances import MINUTE, fits_in
+from storage.spending.allowances import MINUTE, fits_in
 from tests.unit.strategies import SETTINGS
 
 

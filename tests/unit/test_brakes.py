@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.brakes import endpoint_of
+from storage.spending.brakes import endpoint_of
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from schema.clock import new_id
 from schema.errors import Unavailable
 from storage.bus import Bus, reaching_redis
-from storage.queue import Sending
+from storage.engine.queue import Sending
 from tasks.dispatch import _reach_broker
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from schema.clock import utc_now
-from storage.brakes import Brake, State
+from storage.figures.metrics import Figures, Leases, Queue
 from storage.health import DatabaseFacts, Session
-from storage.metrics import Figures, Leases, Queue
+from storage.spending.brakes import Brake, State
 from tests.unit.test_settings import ENVIRON
 from web.doctor import host, servers, work
 from web.doctor.finding import Finding

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.statistics import Expected
+from storage.figures.statistics import Expected
 from tasks.forecast import LEAST_SHARE, seconds_left, shares_of
 
 SETTINGS = settings(database=None, deadline=None)

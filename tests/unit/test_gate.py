@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from schema.clock import new_id
-from storage.leases import Lease
+from storage.engine.leases import Lease
 from tasks.clients import gate
 from tasks.clients.gate import estimated_tokens
 from tasks.watch import Held

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schema.webhook import EVENTS
-from storage.mails import Taken
+from storage.notices.mails import Taken
 from tasks.notices.letter import letter
 
 SENDER = Address("Coursewright", "courses", "school.example")

@@ -8,7 +8,7 @@ import pytest
 
 from schema.clock import new_id
 from schema.errors import CoursewrightError, Permanent
-from storage.calls import Beginning
+from storage.spending.calls import Beginning
 from tasks.clients.prices import cost_usd
 from tasks.clients.record import CallRecord, recorded
 from tasks.clients.translate import refuses_streams, retry_after, translated

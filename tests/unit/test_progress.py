@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schema.clock import new_id
 from schema.events import Event
-from storage.leases import Lease
+from storage.engine.leases import Lease
 from storage.steps import Claimed, Topic
 from tasks.deps import Deps
 from tasks.pipeline import PIPELINES, Pipeline

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schema.access import NOUNS, ROLES, SCOPES, allows, reaches, within
 from schema.clock import new_id
-from storage.grounds import Facts, Grounds, from_json
+from storage.people.grounds import Facts, Grounds, from_json
 from web.identity.standing import judge
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from itsdangerous import URLSafeSerializer
 
 from schema.clock import new_id
 from schema.errors import Unauthenticated
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from web.streams import token
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

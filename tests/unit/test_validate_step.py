@@ -11,7 +11,7 @@ from schema.job import CourseRequest, load_new_job
 from schema.problem import Problem
 from schema.rules import Limits, check
 from schema.skeleton import Skeleton
-from storage.leases import Lease
+from storage.engine.leases import Lease
 from storage.steps import Claimed
 from tasks.deps import Deps
 from tasks.packs import pack_named

@@ -27,7 +27,7 @@ from schema.webhook import (
     signed_headers,
     written,
 )
-from storage.notices import noticed, noticing
+from storage.notices.outbox import noticed, noticing
 
 API = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 JOB = {"jobId": "j", "courseId": "sums", "error": None, "status": "done"}

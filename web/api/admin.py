@@ -12,7 +12,7 @@ from marshmallow import fields
 from schema.clock import iso
 from schema.fields import Flag, StrictSchema, Text, Whole
 from schema.job import RETRYABLE, JobSchema
-from storage import attempts, corrections
+from storage.engine import attempts, corrections
 from tasks import admin, commands
 from web.api import jobs
 from web.api.jobs import LIST_QUERY, DoneSchema, JobListSchema, JobStartedSchema, job_id_of, read_job, started_answer

@@ -10,7 +10,8 @@ from marshmallow import fields, validate
 from schema.errors import FieldError, Invalid
 from schema.fields import Flag, StrictSchema, Text, Whole, load
 from schema.job import OLDER_JOB_TYPES
-from storage import attempts, jobs
+from storage import jobs
+from storage.engine import attempts
 from tasks import admin
 from web.api.admin import AttemptErrorSchema, DeadLetterSchema
 from web.arguments import paged, text

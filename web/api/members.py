@@ -8,7 +8,7 @@ from marshmallow import fields
 from schema.errors import FieldError, Invalid
 from schema.fields import StrictSchema, Text, load
 from schema.member import LONGEST_USER_ID, MemberChangesSchema, MemberSchema, NewMemberSchema, is_user_id
-from storage import memberships
+from storage.people import memberships
 from tasks import members
 from web.arguments import paged
 from web.auditing import audited

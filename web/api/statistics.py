@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 from marshmallow import fields
 
 from schema.fields import StrictSchema, Text, Whole
-from storage import statistics
+from storage.figures import statistics
 from web.arguments import whole
 from web.body import only_arguments, whole_argument
 from web.describe import describe

@@ -10,7 +10,7 @@ from marshmallow import fields
 from schema.agent_token import NewTokenSchema, TokenChangesSchema, TokenSchema, TokenWithSecretSchema
 from schema.fields import StrictSchema, Text, load
 from schema.job import is_id
-from storage import agent_tokens
+from storage.people import agent_tokens
 from tasks import tokens
 from web.arguments import paged
 from web.auditing import audited

@@ -17,8 +17,8 @@ from schema.webhook import (
     WebhookSchema,
     WebhookWithSecretSchema,
 )
-from storage import deliveries
-from storage import webhooks as rows
+from storage.notices import deliveries
+from storage.notices import webhooks as rows
 from tasks import webhooks
 from web.arguments import paged
 from web.auditing import audited

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from schema.errors import Unavailable
 from schema.settings import Settings
 from storage import health
-from storage.connecting import database_of
+from storage.postgres.connecting import database_of
 from web.doctor.finding import Finding, fault, ok, warning
 
 _MEND = "docs/operations.md, Database roles, has every command."

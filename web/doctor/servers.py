@@ -10,7 +10,7 @@ from schema.clock import utc_now
 from schema.errors import Unavailable
 from storage import health
 from storage.health import DatabaseFacts
-from storage.schema_version import current, differences, head
+from storage.postgres.schema_version import current, differences, head
 from tasks.deps import Deps
 from tasks.notices.mails import connected, words_for
 from web.doctor.finding import Finding, fault, ok, warning

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from schema.clock import utc_now
 from schema.errors import Unavailable
-from storage import health, metrics
-from storage.brakes import Brake
-from storage.metrics import Figures
+from storage import health
+from storage.figures import metrics
+from storage.figures.metrics import Figures
+from storage.spending.brakes import Brake
 from tasks.deps import Deps
 from tasks.roll_call import ticks_done
 from web.doctor.finding import Finding, fault, ok, warning

@@ -10,7 +10,7 @@ from contextlib import suppress
 from flask import Flask, Response, g, request
 
 from schema.errors import CoursewrightError, TooMany, Unauthenticated
-from storage.rates import WINDOW_SECONDS, Count
+from storage.shares.rates import WINDOW_SECONDS, Count
 from web.guarding.proxies import caller
 from web.identity import Identity, maybe
 from web.wiring import deps

@@ -13,8 +13,9 @@ from flask import request
 from schema.access import Role
 from schema.agent_token import AgentToken, read_token
 from schema.errors import BadRequest, Forbidden, Unauthenticated
-from storage import agent_tokens, organizations, wall
-from storage.grounds import Grounds
+from storage import organizations, wall
+from storage.people import agent_tokens
+from storage.people.grounds import Grounds
 from tasks.deps import Deps
 from web.identity.identity import Identity
 from web.wiring import deps

@@ -13,10 +13,10 @@ from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.wrappers import Response as BaseResponse
 
-from storage import grounds as rows
 from storage import wall
-from storage.grounds import Grounds
-from storage.sessions import NewSession
+from storage.people import grounds as rows
+from storage.people.grounds import Grounds
+from storage.people.sessions import NewSession
 from tasks.deps import Deps
 from web.identity.agents import marks
 from web.identity.identity import Identity

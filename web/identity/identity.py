@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import g
 
 from schema.access import Role, reaches
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from tasks.commands import Asker
 
 #: ``agent``: the environment's agent token. ``token``: one of the organization's own. ``user``: a user's JWT.

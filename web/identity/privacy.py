@@ -6,7 +6,7 @@ from flask import request
 
 from schema.errors import NotFound
 from schema.job import is_id
-from storage import privacy
+from storage.people import privacy
 from web.identity.identity import Identity
 from web.wiring import deps
 

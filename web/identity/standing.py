@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from schema.access import Role
-from storage.grounds import Facts, Grounds
+from storage.people.grounds import Facts, Grounds
 
 
 @dataclass(frozen=True)

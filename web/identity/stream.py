@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import request
 
 from schema.errors import Unauthenticated
-from storage import grounds as rows
 from storage import wall
+from storage.people import grounds as rows
 from web.identity.agents import marks
 from web.identity.identity import Identity
 from web.identity.standing import judge

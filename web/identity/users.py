@@ -7,9 +7,9 @@ from uuid import UUID
 from flask import Flask, current_app, request
 
 from schema.errors import BadRequest, Forbidden, Unauthenticated
-from storage import grounds as rows
 from storage import organizations, wall
-from storage.grounds import Grounds
+from storage.people import grounds as rows
+from storage.people.grounds import Grounds
 from tasks.deps import Deps
 from web.identity.identity import Identity
 from web.identity.key_set import KeySet

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from schema.clock import short_code
 from schema.errors import Forbidden
 from storage import wall
-from storage.grounds import from_json
+from storage.people.grounds import from_json
 from tasks import sessions
 from tasks.deps import Deps
 from web.auditing import unaudited

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from schema.clock import utc_now
-from storage.grounds import Grounds
+from storage.people.grounds import Grounds
 from web import sse, traffic
 from web.streams.feeds import Feed, Key
 from web.streams.hub import Channel, Hub, Reason

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from schema.access import reaches
-from storage import grounds as rows
-from storage import privacy, wall
+from storage import wall
+from storage.people import grounds as rows
+from storage.people import privacy
 from web.identity.agents import marks
 from web.identity.standing import Standing, judge
 from web.streams.connection import Held

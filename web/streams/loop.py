@@ -24,8 +24,8 @@ import structlog
 from schema.errors import Unavailable
 from storage.bus import CATALOG_CHANNEL, DELTA_CHANNEL
 from storage.listening import listen
-from storage.quick_redis import QuickRedis
-from storage.seats import HELD_SECONDS, Seats
+from storage.shares.quick_redis import QuickRedis
+from storage.shares.seats import HELD_SECONDS, Seats
 from web import sse
 from web.streams.connection import Connection, Pace, Start
 from web.streams.feeds import CATALOGS, Feed, Key, Page, worth_a_look

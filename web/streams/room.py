@@ -10,7 +10,7 @@ from flask import g
 
 from schema.clock import new_id
 from schema.errors import TooMany, Unavailable
-from storage.seats import Seats
+from storage.shares.seats import Seats
 from web.guarding.proxies import caller
 from web.guarding.rates import PROGRAMS
 from web.identity import Identity

@@ -14,7 +14,7 @@ from uuid import UUID
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from schema.errors import Unauthenticated
-from storage.grounds import Grounds, from_json
+from storage.people.grounds import Grounds, from_json
 
 #: How long a token outlives its job.
 GOOD_AFTER_END = timedelta(days=1)

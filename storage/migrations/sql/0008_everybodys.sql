@@ -1,5 +1,5 @@
 -- How long jobs and steps of a kind took with everybody: for an organization that has too few of its own to tell.
--- Quantiles over all organizations, never a row. storage/statistics.py and storage/history.py have the same statements,
+-- Quantiles over all organizations, never a row. storage/figures/statistics.py and storage/figures/history.py have the same statements,
 -- and a test compares them.
 
 CREATE OR REPLACE FUNCTION everybodys_job_times(wanted_type text)

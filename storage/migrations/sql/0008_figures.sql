@@ -1,4 +1,4 @@
--- What is measured over all organizations: counts and ages, never a row. storage/metrics.py reads them.
+-- What is measured over all organizations: counts and ages, never a row. storage/figures/metrics.py reads them.
 -- An index can't be searched with a volatile clock, but with the answer of a query to it.
 
 CREATE OR REPLACE FUNCTION figures_living()

@@ -1,12 +1,12 @@
 """Working time, batches of jobs, patience of leases, and what the reconciler has looked at: on tables in use.
 
 Only adds, so that workers of the release before run beside those of this one. New columns have constant defaults or
-none, so no row is rewritten; each statement stands alone and can be run twice (``storage.hot_tables``).
+none, so no row is rewritten; each statement stands alone and can be run twice (``storage.postgres.hot_tables``).
 """
 
 from __future__ import annotations
 
-from storage.hot_tables import add_index, check_constraint, drop_index, each_alone
+from storage.postgres.hot_tables import add_index, check_constraint, drop_index, each_alone
 
 revision = "0003"
 down_revision = "0002"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.hot_tables import add_index, drop_index
+from storage.postgres.hot_tables import add_index, drop_index
 
 revision = "0004"
 down_revision = "0003"

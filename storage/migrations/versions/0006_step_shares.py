@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.hot_tables import each_alone
+from storage.postgres.hot_tables import each_alone
 
 revision = "0006"
 down_revision = "0005"

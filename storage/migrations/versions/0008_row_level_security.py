@@ -9,10 +9,10 @@ from pathlib import Path
 
 from alembic import op
 
-from storage.hot_tables import each_alone
-from storage.policies import ENTERED, share, unwall, wall_in
-from storage.role_making import making_roles
-from storage.roles import STEP, WEB, WORKER
+from storage.postgres.hot_tables import each_alone
+from storage.postgres.policies import ENTERED, share, unwall, wall_in
+from storage.postgres.role_making import making_roles
+from storage.postgres.roles import STEP, WEB, WORKER
 
 revision = "0008"
 down_revision = "0007"

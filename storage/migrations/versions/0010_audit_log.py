@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from alembic import op
 
-from storage.hot_tables import each_alone
-from storage.policies import ENTERED, unwall, wall_in
-from storage.roles import WORKER
+from storage.postgres.hot_tables import each_alone
+from storage.postgres.policies import ENTERED, unwall, wall_in
+from storage.postgres.roles import WORKER
 
 revision = "0010"
 down_revision = "0009"

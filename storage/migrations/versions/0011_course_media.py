@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from alembic import op
 
-from storage.hot_tables import add_index, each_alone
-from storage.policies import unwall, wall_in
-from storage.roles import STEP, WEB, WORKER
+from storage.postgres.hot_tables import add_index, each_alone
+from storage.postgres.policies import unwall, wall_in
+from storage.postgres.roles import STEP, WEB, WORKER
 
 revision = "0011"
 down_revision = "0010"

@@ -1,6 +1,6 @@
 """Who is signed in with a browser. A cookie holds a session's id; what it stands for is its row.
 
-Using a session is noted in ``storage.grounds``, by the statement that reads what is known of it."""
+Using a session is noted in ``storage.people.grounds``, by the statement that reads what is known of it."""
 
 from __future__ import annotations
 

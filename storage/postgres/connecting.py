@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schema.settings import Settings
 from storage.db import Database, make_engine
-from storage.roles import WEB
+from storage.postgres.roles import WEB
 
 #: Commands of operators, who see everything and may be the ones to migrate.
 _OPERATORS = frozenset({"cli", "doctor", "up"})

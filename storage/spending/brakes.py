@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from storage.db import Database
-from storage.leases import FENCE, Lease
+from storage.engine.leases import FENCE, Lease
 
 #: So many failures in a row, of all processes together, open the breaker. A healthy provider fails one call in a
 #: hundred now and then; five in a row by chance is one in ten thousand million, and jobs try several times anyway.

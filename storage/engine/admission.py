@@ -13,7 +13,7 @@ from typing import Any
 
 from schema.job import SINGLE_PRIORITY
 from storage.db import Database
-from storage.queue import Sending
+from storage.engine.queue import Sending
 
 #: Any fixed number: the lock of whoever admits jobs.
 _LOCK = "SELECT pg_advisory_xact_lock(7235801115)"

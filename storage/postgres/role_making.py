@@ -11,7 +11,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import OperationalError
 
 from schema.errors import Unavailable
-from storage.roles import STEP, WEB, WORKER
+from storage.postgres.roles import STEP, WEB, WORKER
 
 _MEMBER = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
 

@@ -2,7 +2,7 @@
 
 So nobody is told of what did not happen, and nothing that happened is kept from anybody, whatever dies when. Only a
 statement that ends a job carries these lines; they cost no other one anything. Sending comes later
-(``storage.deliveries``, ``storage.mails``).
+(``storage.notices.deliveries``, ``storage.notices.mails``).
 
 The webhooks are locked ``FOR KEY SHARE``: one that is being removed is waited for and left out, where its foreign key
 would else fail the end of the job. Changing a webhook holds nobody up, and no job's end holds up another one's.

@@ -1,6 +1,6 @@
 """What is handed to the broker, and which jobs have lost their worker. Rows decide; messages only carry.
 
-Who may begin, and when, is in ``storage.admission``.
+Who may begin, and when, is in ``storage.engine.admission``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from storage.db import Database, Transaction
-from storage.leases import WORKED
+from storage.engine.leases import WORKED
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from functools import cached_property
 from limits.storage import MemoryStorage, RedisStorage
 
 from schema.clock import utc_now
-from storage.quick_redis import QuickRedis
+from storage.shares.quick_redis import QuickRedis
 
 WINDOW_SECONDS = 60
 #: Of so many names that have had enough a process remembers until when, so that nobody is asked about them.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from schema.durations import merged, quantile
 from storage.db import Database
-from storage.statistics import Expected
+from storage.figures.statistics import Expected
 
 #: How many of the newest jobs are looked at, how many of the kind are counted, and how few say nothing.
 _RECENT, _COUNTED, _FEWEST = 1000, 200, 5

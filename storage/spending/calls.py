@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from storage.db import Database
-from storage.leases import Lease
+from storage.engine.leases import Lease
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from schema.durations import merged, quantile
-from storage.daily import COLUMNS, ENDED, ENDED_AT, RETRIED, WORKED, of_calls, of_jobs, of_steps, summed
 from storage.db import Database
-from storage.statuses import IS_ACTIVE
+from storage.engine.statuses import IS_ACTIVE
+from storage.figures.daily import COLUMNS, ENDED, ENDED_AT, RETRIED, WORKED, of_calls, of_jobs, of_steps, summed
 
 #: How many of the newest jobs are looked at to say how long the next one will take, and how few say nothing.
 _RECENT, _FEWEST = 1000, 5

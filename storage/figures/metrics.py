@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from storage import brakes, corrections
-from storage.brakes import Brake
 from storage.db import Database
+from storage.engine import corrections
+from storage.spending import brakes
+from storage.spending.brakes import Brake
 
 #: What is not in the store as it is for longer than this, in seconds, is behind.
 BEHIND_SECONDS = 60.0

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from storage.db import Database
-from storage.deliveries import CLAIM_SECONDS
+from storage.notices.deliveries import CLAIM_SECONDS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storage.quick_redis import QuickRedis
+from storage.shares.quick_redis import QuickRedis
 
 #: A seat is held for so many seconds after it was taken or renewed.
 HELD_SECONDS = 45

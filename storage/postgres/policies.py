@@ -3,15 +3,15 @@
 Every migration that makes a table with ``organization_id`` calls ``wall_in`` for it, and ``share`` for one without. A
 table nobody did that for is closed to the web and to workers; ``tests/guards/test_wall.py`` names it.
 
-A statement here concerns one table, and can be run twice, as ``storage.hot_tables`` wants it.
+A statement here concerns one table, and can be run twice, as ``storage.postgres.hot_tables`` wants it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from storage.hot_tables import each_alone
-from storage.roles import STEP, WEB, WORKER
+from storage.postgres.hot_tables import each_alone
+from storage.postgres.roles import STEP, WEB, WORKER
 
 #: The organization that was entered, or null. Asked once a statement, not once a row; and a variable that was ever set
 #: is empty afterwards, not unset.

@@ -15,8 +15,8 @@ from uuid import UUID
 from schema.clock import iso
 from storage import pages
 from storage.db import Database, Transaction
+from storage.notices.webhooks import hold
 from storage.pages import Position
-from storage.webhooks import hold
 
 #: Longer than an attempt takes: five seconds for the name and ten for the exchange; and than a mail server needs.
 CLAIM_SECONDS = 90.0
@@ -139,7 +139,7 @@ def pause(tx: Transaction, taken: Taken) -> bool:
 
 
 def add_test(tx: Transaction, organization_id: UUID, webhook_id: UUID, delivery_id: UUID, event: str) -> dict[str, Any]:
-    """A delivery of no job, due at once. The webhook is locked (``storage.webhooks.paused``)."""
+    """A delivery of no job, due at once. The webhook is locked (``storage.notices.webhooks.paused``)."""
     row = tx.run(
         """INSERT INTO webhook_deliveries (id, organization_id, webhook_id, event, body, due_at)
         VALUES (:delivery, :org, :id, :event, '{}', clock_timestamp()) RETURNING *""",

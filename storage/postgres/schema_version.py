@@ -17,13 +17,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from schema.errors import Unavailable
-from storage.hot_tables import LOCK_TIMEOUT
-from storage.role_making import refused
+from storage.postgres.hot_tables import LOCK_TIMEOUT
+from storage.postgres.role_making import refused
 from storage.tables import metadata
 
 log = structlog.get_logger(__name__)
 
-_FOLDER = Path(__file__).parent / "migrations"
+_FOLDER = Path(__file__).parents[1] / "migrations"
 #: Any fixed number: it keeps two deployments from migrating at once.
 _LOCK = 7_235_801_114
 #: How long another deployment's upgrade is waited for.

@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from schema.events import Event
 from schema.job import Status, sources_of
 from storage.db import Transaction
+from storage.engine.leases import RESTS
+from storage.engine.statuses import IS_ACTIVE, is_one_of
 from storage.events import append
-from storage.leases import RESTS
-from storage.statuses import IS_ACTIVE, is_one_of
 
 
 def _moving_to(status: Status) -> str:

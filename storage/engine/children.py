@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from storage.db import Database, Transaction
-from storage.statuses import IS_ACTIVE
+from storage.engine.statuses import IS_ACTIVE
 
 
 def miscounted(db: Database, limit: int = 50) -> list[UUID]:

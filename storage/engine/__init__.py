@@ -1,0 +1,1 @@
+"""How jobs move: who may begin, who holds one, what becomes of those that stand still."""

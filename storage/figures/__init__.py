@@ -1,0 +1,1 @@
+"""What is counted and timed, over days and over all that there is."""

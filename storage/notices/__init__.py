@@ -1,0 +1,1 @@
+"""What the outside is told of a job's end: by webhooks and by mail."""

@@ -1,0 +1,1 @@
+"""Who may act for an organization, and what that rests on."""

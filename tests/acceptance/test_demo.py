@@ -18,8 +18,8 @@ from rich.console import Console
 
 from tests.acceptance.conftest import COMMAND, ROOT, TOKEN, System, environment_for
 from tests.conftest import eventually
-from web.demo_courses import Client, DemoFailed, Ordered, report, watch
-from web.demo_wall import check_wall
+from web.demo.courses import Client, DemoFailed, Ordered, report, watch
+from web.demo.wall import check_wall
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ LONGER = {
 #: Who may look at the environment beside schema/settings.py, and why.
 ENVIRONMENT = {
     "storage/processes.py": "a child gets its parent's environment",
-    "web/cli.py": "hands it to the doctor, who judges it",
-    "web/cli_wiring.py": "finds the running system of the home folder",
-    "web/demo.py": "starts the system as a child",
+    "web/cli/__init__.py": "hands it to the doctor, who judges it",
+    "web/cli/wiring.py": "finds the running system of the home folder",
+    "web/demo/__init__.py": "starts the system as a child",
     "web/everything.py": "hands the environment of the embedded servers on",
     "web/gunicorn_settings.py": "prometheus_client looks there for the folder of its files",
     "web/system_processes.py": "fills in the Procfile as a shell would",
@@ -167,7 +167,7 @@ class TestManners:
     def test_nothing_is_printed_but_by_commands(self) -> None:
         for name, tree in trees():
             prints = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "print"]
-            assert not prints or name in {"web/cli.py", "web/supervisor.py"}, name
+            assert not prints or name in {"web/cli/__init__.py", "web/supervisor.py"}, name
 
 
 def swallows(handler: ast.ExceptHandler) -> bool:

@@ -24,7 +24,7 @@ from tests.conftest import Outbox, eventually, make_deps, use
 from tests.integration.stage import SUMS, one, put_job, school, start, told
 from tests.integration.web_process import AGENT, ORG, Web, halt, serve
 from web.cli import cli
-from web.cli_follow import _follow
+from web.cli.follow import _follow
 from web.client import Api, Following
 
 pytestmark = pytest.mark.usefixtures("empty_store")

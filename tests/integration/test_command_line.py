@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from web.cli import cli
-from web.cli_wiring import find_system
+from web.cli.wiring import find_system
 
 
 @pytest.fixture

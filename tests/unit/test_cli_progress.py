@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from schema.event_samples import SAMPLES, UNNUMBERED_SAMPLES
-from web.cli_progress import Screen, duration, words_on
+from web.cli.progress import Screen, duration, words_on
 from web.client import Following, frames
 from web.sse import frame
 

@@ -16,7 +16,7 @@ import click
 
 from schema.errors import CoursewrightError, Invalid, Unavailable
 from schema.settings import DEMO_ORGANIZATION_ID
-from web.cli_wiring import asker, asker_of, give_up, organization_id_of, wired
+from web.cli.wiring import asker, asker_of, give_up, organization_id_of, wired
 
 if TYPE_CHECKING:
     from tasks.commands import Asker
@@ -205,7 +205,7 @@ def _follow(following: Following, job_id: str, as_json: bool) -> NoReturn:
 def _draw(following: Following, job_id: str) -> None:
     from rich.console import Console
 
-    from web.cli_progress import Screen
+    from web.cli.progress import Screen
     from web.client import Away
 
     with Screen(Console(highlight=False), following, f"Job {job_id[:8]}") as screen:

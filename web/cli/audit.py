@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from schema.audit import ACTIONS
-from web.cli_wiring import asker, organization_option, wired
+from web.cli.wiring import asker, organization_option, wired
 
 
 @click.command()

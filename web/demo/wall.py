@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from web.demo_courses import Client, DemoFailed, Ordered
+from web.demo.courses import Client, DemoFailed, Ordered
 
 
 def check_wall(console: Console, clients: Sequence[Client], courses: Sequence[tuple[Ordered, str]]) -> None:

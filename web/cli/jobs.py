@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from schema.job import OLDER_JOB_TYPES, RETRYABLE, STATUSES
-from web.cli_wiring import asker_of, askers, everyone_option, give_up, note, of_job_option, organization_option, wired
+from web.cli.wiring import asker_of, askers, everyone_option, give_up, note, of_job_option, organization_option, wired
 
 if TYPE_CHECKING:
     from tasks.admin import Requeued

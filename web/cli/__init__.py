@@ -11,11 +11,11 @@ import click
 from schema.clock import new_id
 from schema.errors import CoursewrightError
 from schema.settings import DEMO_ORGANIZATION_ID
-from web.cli_access import members, tokens
-from web.cli_audit import audit
-from web.cli_follow import generate, watch
-from web.cli_jobs import jobs, reconcile
-from web.cli_wiring import asker, find_system, give_up, home, note, organization_id_of, organization_option, wired
+from web.cli.access import members, tokens
+from web.cli.audit import audit
+from web.cli.follow import generate, watch
+from web.cli.jobs import jobs, reconcile
+from web.cli.wiring import asker, find_system, give_up, home, note, organization_id_of, organization_option, wired
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -207,7 +207,3 @@ def main() -> None:
         cli()
     except CoursewrightError as error:
         give_up(error.message)
-
-
-if __name__ == "__main__":
-    main()

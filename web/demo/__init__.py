@@ -18,12 +18,12 @@ import click
 from rich.console import Console
 
 from storage.processes import end_with_parent
-from web.demo_courses import Client, DemoFailed, report, requests, watch
-from web.demo_wall import check_wall
+from web.demo.courses import Client, DemoFailed, report, requests, watch
+from web.demo.wall import check_wall
 
 #: How long everything may take to come up, in seconds.
 UP_WITHIN = 90
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from web.cli import main; main()")
 
 

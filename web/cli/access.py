@@ -11,7 +11,7 @@ import click
 
 from schema.access import ROLES, SCOPES
 from schema.clock import utc_now
-from web.cli_wiring import asker, give_up, organization_option, wired
+from web.cli.wiring import asker, give_up, organization_option, wired
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -120,7 +120,9 @@ def test_closed_and_opened_again_it_has_gone_on(opens: Opens, system: System, mo
     expect(first.page.get_by_role("dialog")).to_have_count(0)
     expect(first.page.get_by_label("Subject")).to_have_value("Left alone")
     expect(first.page.locator("#running")).to_contain_text("1")
-    # The same window asks for another one meanwhile, and each goes its own way.
+    # The same window asks for another one meanwhile, and each goes its own way. The first is planned by then: else it
+    # would be the one whose plan is slow.
+    assert model.wait_for(lambda calls: any(call.purpose == "items" for call in calls), 60)
     model.script([{"fault": "slow", "purpose": "plan", "seconds": HELD}])
     first.page.get_by_label("Subject").fill("Side by side")
     first.page.get_by_role("button", name="Make the course").click()

@@ -74,7 +74,7 @@ def test_what_is_private_is_followed_by_who_sees_it_now(
         made = tokens.make(deps, there, {"name": "x", "role": role, "scopes": None, "expiresAt": None})
         grounds = Grounds(ORG, token=UUID(made["tokenId"]))
     elif of == "session":
-        grounds = Grounds(ORG, session=sessions.start(deps, Grounds(ORG), role=role, user=None)[0])  # type: ignore[arg-type]
+        grounds = Grounds(ORG, session=sessions.start(deps, Grounds(ORG), role=role, user=None).session_id)  # type: ignore[arg-type]
     else:
         members.add(deps, there, {"userId": "ada", "role": role, "name": None, "email": None})
         grounds = Grounds(ORG, user="ada", claimed=of == "claimed")

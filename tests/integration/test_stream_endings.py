@@ -100,7 +100,7 @@ def test_whoever_becomes_a_viewer_stops_hearing_what_is_private(web: Web) -> Non
         role = "viewer" if user == "hal" else "author"
         members.add(web.deps, asker, {"userId": user, "role": role, "name": None, "email": None})
     made = tokens.make(web.deps, asker, {"name": "y", "role": "author", "scopes": None, "expiresAt": None})
-    session, _ = sessions.start(web.deps, Grounds(ORG, user="eva"), role=None, user="eva")
+    session = sessions.start(web.deps, Grounds(ORG, user="eva"), role=None, user="eva").session_id
     of_fay = token.make(web.deps.settings.signing_keys, Grounds(ORG, user="fay"), hidden)
     job, other, catalog = f"/api/jobs/{hidden}/stream", f"/api/jobs/{plain}/stream", "/api/catalog/stream"
     claimed = bearer("gus", org=str(ORG), role="author")

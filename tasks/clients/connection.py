@@ -49,13 +49,15 @@ def connection(settings: ModelSettings) -> Connection:
     endpoint = (settings.api_key, settings.base_url, settings.timeout_seconds, settings.concurrency)
     ours = _by_loop.setdefault(asyncio.get_running_loop(), {})
     if endpoint not in ours:
-        from openai import AsyncOpenAI  # noqa: PLC0415 - takes 0.6 s, and a process that never calls a model never pays it
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - takes 0.6 s, and a process that never calls a model never pays it
 
         client = AsyncOpenAI(
             api_key=settings.api_key or _NO_KEY,
             base_url=settings.base_url or _VENDOR_URL,
             timeout=settings.timeout_seconds,
             max_retries=0,  # whether and when to try again is decided by rows, not in here
+            # Prompts go where the operator said, and not where that says.
+            http_client=DefaultAsyncHttpxClient(timeout=settings.timeout_seconds, follow_redirects=False),
         )
         ours[endpoint] = Connection(client, asyncio.Semaphore(settings.concurrency))
     return ours[endpoint]

@@ -17,6 +17,7 @@ from tasks.clients.record import CallRecord, Conversation
 from tasks.clients.text import ASK_TIMES, Ask, TextClient
 from tests.fakes.model_server import ModelServer
 from tests.fakes.open_gate import OpenGate
+from tests.fakes.receiver import Receiver, Reply
 from tests.integration.model_client import ASK, KEY, SHAPE, Asked, settings_for
 
 pytestmark = pytest.mark.usefixtures("model_loop")
@@ -110,6 +111,18 @@ def test_a_server_that_is_not_there_is_transient() -> None:
     loop.run(close_connections())
     assert caught.value.code == "model_unavailable"
     assert [record.outcome for record in records] == ["failed"]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_redirect_takes_no_prompt_elsewhere(model: ModelServer, status: int, reads: bool) -> None:
+    with Receiver() as moved:
+        moved.replies.append(Reply(status, {"Location": f"{model.url}/chat/completions"}))
+        asked = Asked(model, reads=reads, base_url=f"http://127.0.0.1:{moved.port}/v1")
+        with pytest.raises(Permanent) as caught:
+            asked.once()
+        assert len(moved.received) == 1 and model.calls() == []
+    assert caught.value.code == "model_request_invalid" and "OPENAI_BASE_URL" in caught.value.message
 
 
 @pytest.mark.parametrize("after", [7, "7"])

@@ -79,6 +79,11 @@ class TestSettings:
     def test_what_is_allowed_and_hardly_meant_is_a_warning(self) -> None:
         assert states(*self.found(SECRET_KEY="short", FLOWER_BASIC_AUTH="")) == ["ok", "warning", "warning"]
 
+    @pytest.mark.parametrize(("old", "warned"), [("", False), ("y" * 40, False), ("y" * 40 + ",y", True)])
+    def test_an_agent_token_that_could_be_guessed(self, old: str, warned: bool) -> None:
+        assert states(*self.found(AGENT_TOKEN="x" * 48, AGENT_TOKEN_OLD=old)) == ["ok"] + ["warning"] * warned
+        assert states(*self.found(AGENT_TOKEN="x", AGENT_TOKEN_OLD=old)) == ["ok", "warning"]
+
     def test_a_package_that_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert states(*self.found(SENTRY_DSN="https://key@sentry.example/1")) == ["ok"]
         monkeypatch.setattr(host, "find_spec", lambda name: None)

@@ -36,6 +36,9 @@ def settings_of(environ: Mapping[str, str]) -> Iterator[Finding]:
     if len(read.secret_key) < 32:
         words = "SECRET_KEY is short; whoever guesses it can sign in as anybody."
         yield warning("settings", words, "Set it to the output of: openssl rand -hex 24")
+    if any(len(token) < 32 for token in read.identity.agent_tokens):
+        words = "AGENT_TOKEN is short; whoever guesses it is an admin of every organization."
+        yield warning("settings", words, "Set it to the output of: openssl rand -hex 24")
     if read.flower_basic_auth is None:
         yield warning("settings", "FLOWER_BASIC_AUTH is not set, so Flower does not start.", "Set it to user:password.")
     if (read.notices.public_url or "").startswith("https://") and not read.guards.trusted_proxies:

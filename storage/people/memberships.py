@@ -87,9 +87,9 @@ def change(tx: Transaction, organization_id: UUID, user_id: str, changes: Mappin
 
 
 def end(tx: Transaction, organization_id: UUID, user_id: str) -> bool:
-    """End a membership. False when there is none."""
+    """End a membership. False when there is none. The row stays, and forgets who it was to people."""
     ended = tx.run(
-        """UPDATE memberships SET ended_at = clock_timestamp()
+        """UPDATE memberships SET ended_at = clock_timestamp(), name = NULL, email = NULL
         WHERE organization_id = :org AND user_id = :user AND ended_at IS NULL""",
         {"org": organization_id, "user": user_id},
     )

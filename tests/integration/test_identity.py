@@ -116,6 +116,12 @@ class TestUsers:
         members.add(deps, asker, {"userId": "ada", "role": "viewer", "name": None, "email": None})
         assert me(client, bearer(organization=ORG))["role"] == "viewer"
 
+    def test_of_who_was_put_out_no_name_and_no_address_is_kept(self, deps: Deps, asker: Asker) -> None:
+        members.add(deps, asker, {"userId": "ada", "role": "viewer", "name": "Ada", "email": "ada@example.org"})
+        members.remove(deps, asker, "ada")
+        [kept] = rows(deps, "SELECT * FROM memberships WHERE user_id = 'ada'")
+        assert kept.ended_at is not None and (kept.name, kept.email) == (None, None)
+
     def test_an_organization_one_is_no_member_of_is_not_there(
         self, client: FlaskClient, deps: Deps, asker: Asker
     ) -> None:

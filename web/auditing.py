@@ -80,7 +80,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def _end(response: Response) -> Response:
-        if response.status_code in (401, 403):
+        if response.status_code in (401, 403) or "guesses" in g:
             if (deed := _refusal(response.status_code)) is not None:
                 refusals.meet(deed)
         elif response.status_code < 400 and request.method != "OPTIONS":  # it is answered for the view, which isn't run
@@ -122,10 +122,13 @@ def _refusal(status: int) -> Deed | None:
     code = g.get("problem_code", "")
     if status == 401 and not _shown_credentials():
         return None
-    action = "login.refused" if status == 401 or code in _OF_LOGINS else "access.refused"
+    is_login = status == 401 or code in _OF_LOGINS or "guesses" in g
+    action = "login.refused" if is_login else "access.refused"
     rule = request.url_rule.rule if request.url_rule is not None else None
     details = {"code": code, "method": request.method, "rule": rule}
-    organization_id = identity.organization_id if identity else _named_organization()
+    organization_id = identity.organization_id if identity else None
+    if identity is None and "guesses" not in g:  # of a flood nobody looks up where it wants in
+        organization_id = _named_organization()
     return Deed(organization_id, action, details=details, by=by_of(identity))
 
 

@@ -17,6 +17,7 @@ from storage.processes import free_port
 from tasks.deps import Deps
 from tests.conftest import Outbox, make_deps, use
 from tests.integration.signed_in import sign_in
+from tests.integration.stage import rows
 from web.app import create_app
 from web.guarding.headers import policy
 
@@ -135,6 +136,19 @@ class TestGuessing:
         elsewhere = client.get("/api/jobs", headers=AGENT, environ_base={"REMOTE_ADDR": "192.0.2.7"})
         assert elsewhere.status_code == 200
 
+    def test_what_nobody_looks_at_any_more_is_noted_too(self, serves: Serves, deps: Deps) -> None:
+        client = serves(RATE_LIMIT_PER_MINUTE="8").test_client()
+        for number in range(5):
+            client.get("/api/jobs", headers={**AGENT, "X-Agent-Token": f"guess {number}"})
+        found = rows(deps, "SELECT * FROM audit_log ORDER BY at, id")
+        assert [(entry.action, entry.details["code"]) for entry in found] == [
+            *[("login.refused", "invalid_agent_token")] * 4,
+            ("login.refused", "rate_limited"),
+        ]
+        assert [entry.organization_id for entry in found] == [UUID(DEMO_ORGANIZATION_ID)] * 4 + [None]
+        assert statuses(client, 8) == [200, 200, 200, 429, 429, 429, 429, 429]
+        assert len(rows(deps, "SELECT 1 FROM audit_log")) == 5, "to ask too often is no guessing"
+
     def test_the_same_mistake_again_and_again_is_no_guessing(self, serves: Serves) -> None:
         client = serves(RATE_LIMIT_PER_MINUTE="60").test_client()
         headers = {**AGENT, "X-Agent-Token": "an old one"}
@@ -205,7 +219,7 @@ class TestHeaders:
         headers = answer.headers
         assert headers["Content-Security-Policy"] == policy(("'self'",)) and "unsafe" not in policy(("'self'",))
         assert headers["X-Frame-Options"] == "SAMEORIGIN"
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "camera=()" in headers["Permissions-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "same-origin"
 

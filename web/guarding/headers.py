@@ -44,7 +44,9 @@ def register(app: Flask, frame_ancestors: Sequence[str]) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers.setdefault("Content-Security-Policy", of_pages if is_page else _NO_PAGE)
         headers.setdefault("Referrer-Policy", "same-origin")
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin" if _is_everybodys(response) else "same-origin"
+        # A page is its reader's, also one that is open: its frame names who is signed in.
+        shared = not is_page and _is_everybodys(response)
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin" if shared else "same-origin"
         if is_page:
             headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Permissions-Policy"] = _NOTHING_OF_THE_DEVICE

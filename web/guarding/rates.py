@@ -148,5 +148,6 @@ def _mark(shown: tuple[str, str]) -> str:
 
 
 def _no_more_guesses(seconds: float) -> TooMany:
+    g.guesses = True  # the audit log counts them, too
     words = "Too many wrong credentials came from your address. Check yours, and try again in"
     return TooMany(f"{words} {math.ceil(seconds)} seconds.", code="rate_limited", retry_after=seconds)

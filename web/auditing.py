@@ -118,7 +118,7 @@ def _note_deed() -> None:
 
 def _refusal(status: int) -> Deed | None:
     """A request that was refused, as it is noted; none for somebody who showed nothing that could be refused."""
-    identity: Identity | None = g.get("identity")
+    identity: Identity | None = g.get("identity") or g.get("in_whose_name")
     code = g.get("problem_code", "")
     if status == 401 and not _shown_credentials():
         return None

@@ -25,6 +25,7 @@ from tasks import once, schedules
 from tasks.commands import Asker, start_job
 from tasks.deps import Deps
 from tests.conftest import Outbox, make_deps, use
+from tests.integration.signed_in import sign_in
 from tests.integration.stage import SUMS, change, one, put_job, request, rows, school, start
 from web.app import create_app
 from web.auditing import audit_of
@@ -324,6 +325,15 @@ def test_refused_access_is_noted_with_who_was_refused(stage: Stage) -> None:
     assert (entry.action, entry.organization_id, entry.way, entry.role) == ("access.refused", ORG, "token", "viewer")
     assert entry.actor is not None and token not in str(entry)
     assert entry.details["code"] == "forbidden"
+
+
+def test_a_write_of_another_site_is_noted_where_it_would_have_been_done(stage: Stage, deps: Deps) -> None:
+    sign_in(stage.client, deps, ORG, "author", USER)
+    answer = stage.client.post("/api/jobs", json=JOB, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "cross_site")
+    entry = stage.entries()[-1]
+    assert (entry.action, entry.organization_id, entry.way, entry.actor) == ("access.refused", ORG, "cookie", USER)
+    assert entry.details["code"] == "cross_site"
 
 
 def test_a_flood_of_refusals_does_not_fill_the_table(stage: Stage) -> None:

@@ -64,6 +64,7 @@ def anybody() -> Identity | None:
     if identity is None:
         wall.enter(None)
     elif is_writing():
+        g.in_whose_name = identity  # for the audit log, should another site have sent it
         forgery.check_origin()
     return identity
 

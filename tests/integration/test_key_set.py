@@ -79,6 +79,30 @@ def test_a_new_key_is_picked_up_and_a_retired_one_is_dropped(provider: Provider,
     eventually(lambda: keys.find("first") is None, 10)
 
 
+def test_a_key_that_was_withdrawn_while_nobody_came_opens_nothing_once_more(
+    provider: Provider, tmp_path: Path, clock: Clock
+) -> None:
+    keys = keys_of(provider, tmp_path, now=clock)
+    assert keys.find("first") is not None
+    provider.keys = [SECOND]
+    clock.forward(hours=8)
+    assert keys.find("first") is None
+    assert keys_of(provider, tmp_path, now=clock).find("first") is None, "nor by the file"
+
+
+def test_only_the_first_waits_for_a_provider_that_is_away(provider: Provider, tmp_path: Path, clock: Clock) -> None:
+    keys = keys_of(provider, tmp_path, Pace(again=0.0, longest=2.0), now=clock)
+    assert keys.find("first") is not None
+    provider.pause = 3
+    clock.forward(hours=8)
+    spent = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert keys.find("first") is not None
+        spent.append(time.monotonic() - began)
+    assert spent[0] > 0.9 > max(spent[1:])
+
+
 def test_keys_nobody_has_are_asked_for_now_and_then_at_the_most(provider: Provider, tmp_path: Path) -> None:
     keys = keys_of(provider, tmp_path, Pace(again=60))
     assert [keys.find(f"made-up-{number}") for number in range(50)] == [None] * 50
@@ -141,12 +165,11 @@ def test_who_cannot_keep_them_goes_on(provider: Provider, tmp_path: Path) -> Non
     [
         {"status": 500},
         {"status": 404},
-        {"status": 302, "headers": {"Location": "http://127.0.0.1:1/jwks.json"}},
         {"body": b"<html>"},
         {"body": b'{"keys": []}'},
         {"body": b'{"keys": [' + b" " * key_set.LARGEST_BYTES + b"]}"},
     ],
-    ids=["500", "404", "redirect", "html", "empty", "large"],
+    ids=["500", "404", "html", "empty", "large"],
 )
 def test_an_answer_without_keys_changes_nothing(provider: Provider, tmp_path: Path, answer: dict[str, Any]) -> None:
     keys = keys_of(provider, tmp_path)
@@ -156,6 +179,16 @@ def test_an_answer_without_keys_changes_nothing(provider: Provider, tmp_path: Pa
     with pytest.raises(Unavailable):
         keys.find("second")
     assert keys.find("first") is not None
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_leads_to_nobodys_keys(provider: Provider, tmp_path: Path, status: int) -> None:
+    """Keys are those of the address that was set. Where https is asked of it, a redirect could lead out of that."""
+    with Provider(SECOND) as elsewhere:
+        provider.status, provider.headers = status, {"Location": elsewhere.url}
+        with pytest.raises(Unavailable):
+            keys_of(provider, tmp_path).find("second")
+        assert (provider.asked, elsewhere.asked) == (1, 0)
 
 
 def test_a_provider_that_is_slow_is_not_waited_for(provider: Provider, tmp_path: Path) -> None:

@@ -44,11 +44,12 @@ class VerifyingKey:
 
 @dataclass(frozen=True)
 class Pace:
-    """In seconds: how old keys may be before they are looked at again, how often somebody asks at the most, how long
-    keys are good that the provider hasn't confirmed (its tokens are older than that by then), and how long one answer
-    is waited for."""
+    """In seconds: how old keys may be before they are looked at again, and before somebody waits for that; how often
+    somebody asks at the most, how long keys are good that the provider hasn't confirmed (its tokens are older than that
+    by then), and how long one answer is waited for."""
 
     fresh: float = 600.0
+    late: float = 1200.0
     again: float = 10.0
     good: float = 86_400.0
     longest: float = 4.0
@@ -83,6 +84,10 @@ class KeySet:
         """The key of this id; none when the provider has no such key. A key that is not known may be a new one, so it
         is asked for. Raises ``Unavailable`` (``identity_provider_away``) when nobody answers who would know."""
         known = self._usable()
+        if known is not None and not self._away and self._age(known) > self._pace.late:
+            # Nobody came for a while. A key that was withdrawn meanwhile must not open anything once more.
+            self._refresh()
+            known = self._usable()
         if known is not None and key_id in known.keys:
             if self._age(known) > self._pace.fresh:
                 threading.Thread(target=self._refresh, args=(False,), name="keys", daemon=True).start()

@@ -248,6 +248,12 @@ class TestHeaders:
         secure = client.get(PUBLIC, base_url="https://courses.example")
         assert secure.headers["Strict-Transport-Security"] == "max-age=31536000"
 
+    def test_so_it_is_behind_a_proxy_that_says_nothing(self, serves: Serves) -> None:
+        """Where people reach the pages by https, as ``PUBLIC_URL`` says, as it is with the cookie."""
+        for public, told in (("https://courses.example.org", True), ("http://courses.example.org", False)):
+            answer = serves(PUBLIC_URL=public).test_client().get("/login")
+            assert ("Strict-Transport-Security" in answer.headers) is told, public
+
 
 ORIGIN = "https://app.example.org"
 ASKS = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-agent-token"}
@@ -342,5 +348,8 @@ class TestProxies:
             seen.append((request.host, request.remote_addr, request.scheme, request.script_root))
             return response
 
-        app.test_client().get(PUBLIC, headers={**FORWARDED, "X-Forwarded-Proto": "https, http"})
+        # As many of each as there are proxies, or nobody would look at them anyway.
+        twice = {name: f"{FORWARDED[name]}, {FORWARDED[name]}" for name in ("X-Forwarded-Host", "X-Forwarded-Prefix")}
+        told = {**FORWARDED, **twice, "X-Forwarded-Port": "1, 1", "X-Forwarded-Proto": "https, http"}
+        app.test_client().get(PUBLIC, headers=told)
         assert seen == [("localhost", "198.51.100.1", "https", "")]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flask import Flask, Response, current_app, request
 
+from web.guarding.proxies import is_https
 from web.identity import need_of
 
 #: A page runs our own files and nothing else: no script or style written into it, nothing of other hosts.
@@ -52,7 +53,7 @@ def register(app: Flask, frame_ancestors: Sequence[str]) -> None:
             headers["Permissions-Policy"] = _NOTHING_OF_THE_DEVICE
             if older is not None:
                 headers["X-Frame-Options"] = older
-        if request.is_secure:
+        if is_https():  # said over http, browsers don't listen
             headers["Strict-Transport-Security"] = _A_YEAR
         # What only some may see is kept nowhere, unless a view says otherwise.
         if "Cache-Control" not in headers and not _is_public():

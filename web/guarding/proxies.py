@@ -7,6 +7,7 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from web.refusals import group_of
+from web.wiring import deps
 
 _LONGEST = 64
 
@@ -17,6 +18,11 @@ def register(app: Flask, trusted: int) -> None:
     if trusted:
         fixed = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=0, x_port=0, x_prefix=0)
         app.wsgi_app = fixed  # type: ignore[method-assign]
+
+
+def is_https() -> bool:
+    """Whether people reach this by https: a trusted proxy says so, or ``PUBLIC_URL`` does, whoever may be in front."""
+    return request.is_secure or (deps().settings.notices.public_url or "").startswith("https://")
 
 
 def caller() -> str:

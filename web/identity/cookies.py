@@ -18,6 +18,7 @@ from storage.people import grounds as rows
 from storage.people.grounds import Grounds
 from storage.people.sessions import NewSession
 from tasks.deps import Deps
+from web.guarding.proxies import is_https
 from web.identity.agents import marks
 from web.identity.identity import Identity
 from web.identity.standing import judge
@@ -38,15 +39,10 @@ def signed(wired: Deps, session: UUID, organization_id: UUID) -> str:
     return str(_signer(wired).dumps([str(session), str(organization_id)]))
 
 
-def _is_secure(wired: Deps) -> bool:
-    public = wired.settings.notices.public_url or ""
-    return request.is_secure or public.startswith("https://")
-
-
 def kept() -> tuple[UUID, UUID] | None:
     """The session and the organization that this request's cookie names; none without a cookie of ours."""
     wired = deps()
-    given = request.cookies.get(SECURE_COOKIE if _is_secure(wired) else SESSION_COOKIE)
+    given = request.cookies.get(SECURE_COOKIE if is_https() else SESSION_COOKIE)
     if given is None:
         return None
     try:
@@ -111,11 +107,10 @@ def as_session(identity: Identity, new: NewSession) -> Identity:
 
 def give(response: BaseResponse, new: NewSession) -> None:
     """Have the browser keep a session until it ends at the latest."""
-    wired = deps()
-    secure = _is_secure(wired)
+    secure = is_https()
     response.set_cookie(
         SECURE_COOKIE if secure else SESSION_COOKIE,
-        signed(wired, new.session_id, new.organization_id),
+        signed(deps(), new.session_id, new.organization_id),
         expires=new.expires_at,
         httponly=True,
         samesite="Lax",
@@ -126,6 +121,6 @@ def give(response: BaseResponse, new: NewSession) -> None:
 
 def take(response: Response | BaseResponse) -> None:
     """Have the browser forget its session."""
-    secure = _is_secure(deps())
+    secure = is_https()
     name = SECURE_COOKIE if secure else SESSION_COOKIE
     response.delete_cookie(name, httponly=True, samesite="Lax", secure=secure, path="/")

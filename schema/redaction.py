@@ -30,8 +30,9 @@ _SHAPES: tuple[tuple[str, str], ...] = (
         r"[^&\s\"'<>]+",
         rf"\1{HIDDEN}",
     ),
-    # user:password@ of an address. A password may hold all but a quote or a space, and ends at the last @.
-    (r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'/:@]*:)[^\s\"'@]+(?=@)", rf"\1{HIDDEN}"),
+    # user:password@ of an address. A password may hold all but a quote or a space, and ends at the last @. Each part
+    # has an end, or a long line of the right signs would take seconds.
+    (r"(\b[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'/:@]{0,200}:)[^\s\"']{1,1000}(?=@)", rf"\1{HIDDEN}"),
     (r"(?i)(\b(?:password|passwd|pwd|secret_key|access_key|api_key)=)[^\s&\"',;]+", rf"\1{HIDDEN}"),
     (r"(?i)(\b(?:x-agent-token|cookie|set-cookie|authorization)[\"']?: *[\"']?)[^\"'\r\n]{6,}", rf"\1{HIDDEN}"),
 )

@@ -3,6 +3,7 @@ isn't theirs (``tests.access``)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from tests.access.rules import expected
 from tests.access.table import LINES
 from tests.access.things import MARK, Thing
 from tests.access.world import OURS, Cell, World, signed_in_anew, told
+from web.openapi import build
 
 #: As whom it is asked. ``test_everybody_comes`` sees to it that nobody is left out.
 NAMES = [
@@ -66,6 +68,7 @@ def test_what_somebody_may(world: World, name: str) -> None:
     granted = [(fresh(world, cell), status) for cell, status in asked if status < 400]
     answers |= {cell.name: (cell, status, world.ask(signed_in_anew(cell))) for cell, status in granted}
     assert_statuses(answers)
+    assert_described(world, answers)
     if world.people[name].organization_id != OURS:
         assert world.rows(OURS) == before, "somebody else changed something"
     assert_nothing_leaks(world, answers)
@@ -90,6 +93,18 @@ def assert_statuses(answers: Answers) -> None:
         if answer.status_code != status
     }
     assert wrong == {}
+
+
+def assert_described(world: World, answers: Answers) -> None:
+    """The API's own description tells of each status: also of those for who may not, and for what is not there."""
+    with world.app.app_context():
+        described = build(world.app)["paths"]
+    missing = set()
+    for cell, _, answer in answers.values():
+        operation = described.get(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", cell.line.rule), {}).get(cell.method.lower())
+        if operation is not None and str(answer.status_code) not in operation["responses"]:
+            missing.add(f"{cell.method} {cell.line.rule}: {answer.status_code}")
+    assert missing == set()
 
 
 def assert_absent_alike(answers: Answers) -> None:

@@ -299,6 +299,24 @@ class TestPasswords:
         for url in embedded.role_urls(servers.database_url("postgres"), keys).values():
             psycopg2.connect(url).close()
 
+    def test_a_second_login_of_a_role_is_held_like_it(
+        self, settings: Settings, deps: Deps, servers: Servers, named: str
+    ) -> None:
+        """By which passwords are replaced without a break (docs/operations.md)."""
+        urls = {}
+        for name, role in (("web", "coursewright_web"), ("worker", "coursewright_worker")):
+            administer(servers, f"CREATE ROLE {named}_{name} LOGIN PASSWORD 'next' IN ROLE {role}")
+            urls[name] = f"postgresql://{named}_{name}:next@{settings.database_url.rpartition('@')[2]}"
+        second = replace(settings, web_database_url=urls["web"], worker_database_url=urls["worker"])
+        web, worker = database_of(second, "web"), database_of(second, "worker")
+        ours, theirs = put_job(deps, OURS), put_job(deps, school(deps).organization_id)
+        for db, seen in ((web, set()), (worker, {ours, theirs})):
+            with db.statement() as tx:
+                assert set(tx.run("SELECT id FROM jobs").scalars()) == seen
+            with wall.within(OURS), db.transaction() as tx:
+                assert tx.run("UPDATE jobs SET progress = 1 RETURNING id").scalars().all() == [ours]
+            db.dispose()
+
     def test_a_command_sets_those_that_stand_in_the_addresses(self, deps: Deps, environ: dict[str, str]) -> None:
         deps.db = Database(make_engine(deps.settings.database_url, name="cli", pool_size=1))
         ended = CliRunner().invoke(cli, ["db", "roles"], env=environ)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,8 +37,10 @@ from tasks import logs
 from tasks.commands import Asker
 from tasks.deps import Deps
 from tasks.dispatch import dispatch
+from tests import hunting
 
 T = TypeVar("T")
+AGENT_TOKEN = "agent-token-of-the-tests"
 DEMO_SCHOOL = Organization(UUID(DEMO_ORGANIZATION_ID), "demo-school", "Demo school")
 
 
@@ -88,8 +90,9 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """Postgres, Valkey and S3, started once and stopped at the end."""
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Postgres, Valkey and S3, started once and stopped at the end. Then no log that was written meanwhile, by them or
+    by any process of a test, holds a secret of theirs."""
     home = Path(tempfile.mkdtemp(prefix="coursewright-test-"))
     home.chmod(0o755)
     keys = read_secrets(home)
@@ -111,7 +114,7 @@ def servers() -> Iterator[Servers]:
             "S3_ACCESS_KEY": keys.s3_access,
             "S3_SECRET_KEY": keys.s3_secret,
             "SECRET_KEY": keys.secret_key,
-            "AGENT_TOKEN": "agent-token-of-the-tests",
+            "AGENT_TOKEN": AGENT_TOKEN,
             "COURSEWRIGHT_HOME": str(home),
             "LOG_LEVEL": "WARNING",
             # Tests ask from one address, and more often than anybody should.
@@ -122,7 +125,15 @@ def servers() -> Iterator[Servers]:
     finally:
         for spec, child in reversed(running):
             stop(spec, child)
+        found = _leaks([home, tmp_path_factory.getbasetemp()], keys)
         shutil.rmtree(home, ignore_errors=True)
+    assert not found
+
+
+def _leaks(folders: list[Path], keys: embedded.Secrets) -> set[str]:
+    logs = [path for folder in folders for path in folder.rglob("*.log") if path.is_file()]
+    secrets = {name: str(secret) for name, secret in asdict(keys).items()} | {"the agent token": AGENT_TOKEN}
+    return hunting.leaks(((f"{path.parent.name}/{path.name}", path.read_bytes()) for path in logs), secrets, ())
 
 
 def _administer(servers: Servers, statement: str) -> None:

@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 import urllib3
 
+from tests import hunting
 from tests.conftest import eventually
 from tests.fakes.model_server import ModelServer
 
@@ -138,6 +139,8 @@ def halt(system: System) -> None:
         system.child.stdout.close()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive, f"left running: {alive}"
+    told = json.loads((system.home / "secrets.json").read_text()) | {"the agent token": TOKEN}
+    assert not hunting.leaks(hunting.logs(system.home), {name: str(secret) for name, secret in told.items()}, ())
     # The object store may be killed: what it acknowledged is safe, and its own stop can take 12 s.
     words = [line for line in (system.home / "up.log").read_text().splitlines() if not line.startswith("s3 ")]
     assert not any("was killed" in line for line in words), words

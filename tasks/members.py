@@ -7,8 +7,9 @@ from typing import Any
 
 import structlog
 
+from schema.access import SCOPES, within
 from schema.audit import Deed
-from schema.errors import Conflict, NotFound
+from schema.errors import Conflict, Forbidden, NotFound
 from storage import audit
 from storage.db import Transaction
 from storage.people import memberships, sessions
@@ -18,9 +19,14 @@ from tasks.deps import Deps
 log = structlog.get_logger(__name__)
 
 
-def add(deps: Deps, asker: Asker, given: Mapping[str, Any]) -> dict[str, Any]:
+#: Whoever asks may be limited to scopes; none: they may do all that their role does.
+Held = frozenset[str] | None
+
+
+def add(deps: Deps, asker: Asker, given: Mapping[str, Any], held: Held = None) -> dict[str, Any]:
     """Take somebody in, as ``NewMemberSchema`` loaded them. Returns the member as shown. Raises ``Conflict``
-    (``already_member``)."""
+    (``already_member``) and ``Forbidden`` (``scope_missing``)."""
+    _check_role(given, held)
     with deps.db.transaction() as tx:
         memberships.lock(tx, asker.organization_id)
         made = memberships.add(tx, asker.organization_id, given, asker.user)
@@ -33,10 +39,17 @@ def add(deps: Deps, asker: Asker, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def change(
-    deps: Deps, asker: Asker, user_id: str, changes: Mapping[str, Any], *, may_empty: bool = False
+    deps: Deps,
+    asker: Asker,
+    user_id: str,
+    changes: Mapping[str, Any],
+    held: Held = None,
+    *,
+    may_empty: bool = False,
 ) -> dict[str, Any]:
-    """Change what is given. Returns the member as shown. Raises ``NotFound``, and ``Conflict`` (``last_admin``) when
-    nobody else would be an admin, unless that may be (``may_empty``)."""
+    """Change what is given. Returns the member as shown. Raises ``NotFound``, ``Forbidden`` (``scope_missing``), and
+    ``Conflict`` (``last_admin``) when nobody else would be an admin, unless that may be (``may_empty``)."""
+    _check_role(changes, held)
     with deps.db.transaction() as tx:
         memberships.lock(tx, asker.organization_id)
         if changes.get("role", "admin") != "admin" and not may_empty:
@@ -61,6 +74,13 @@ def remove(deps: Deps, asker: Asker, user_id: str, *, may_empty: bool = False) -
         ended = sessions.end_of_user(tx, asker.organization_id, user_id)
         _note(tx, asker, "member.removed", user_id, sessions=ended)
     log.info("member_removed", organization=str(asker.organization_id), by=asker.user)
+
+
+def _check_role(given: Mapping[str, Any], held: Held) -> None:
+    """An admin may do everything, so only who may do everything makes one."""
+    if given.get("role") == "admin" and not within(SCOPES, held):
+        words = "Your own token is limited to some scopes, so it can make nobody an admin. Give another role."
+        raise Forbidden(words, code="scope_missing")
 
 
 def _check_last(tx: Transaction, asker: Asker, user_id: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from schema.access import SCOPES
 from schema.agent_token import TokenSchema, TokenWithSecretSchema
 from schema.clock import new_id
 from schema.member import MemberSchema
@@ -253,6 +254,19 @@ class TestAgents:
             refused = client.patch(f"/api/tokens/{made['tokenId']}", json=changes, headers=limited)
             assert told(refused) == (403, "scope_missing")
         assert client.get(f"/api/tokens/{all_['tokenId']}", headers=agent()).get_json()["expiresAt"] is None
+
+    def test_who_may_not_do_everything_makes_nobody_an_admin(self, client: FlaskClient) -> None:
+        limited = agent(make_token(client, role="admin", scopes=["members:write"])["token"])
+        everything = agent(make_token(client, role="admin", scopes=[one for one in SCOPES if "write" in one])["token"])
+        made = client.post("/api/members", json={"userId": "eve", "role": "author"}, headers=limited)
+        assert made.status_code == 201
+        for method, path, body in (
+            ("POST", "/api/members", {"userId": "mallory", "role": "admin"}),
+            ("PATCH", "/api/members/eve", {"role": "admin"}),
+        ):
+            assert told(client.open(path, method=method, json=body, headers=limited)) == (403, "scope_missing")
+            assert client.open(path, method=method, json=body, headers=everything).status_code < 300
+        assert client.patch("/api/members/eve", json={"name": "Eve"}, headers=limited).status_code == 200
 
     def test_its_use_is_noted_once_a_minute(self, client: FlaskClient, deps: Deps) -> None:
         made = make_token(client)

@@ -62,7 +62,7 @@ def index() -> Response:
     problems=(409,),
 )
 def add() -> Response:
-    made = members.add(deps(), who().asker, load(NewMemberSchema(), json_body()))
+    made = members.add(deps(), who().asker, load(NewMemberSchema(), json_body()), who().scopes)
     response = jsonify(made)
     response.status_code = 201
     response.headers["Location"] = url_for("members.show", user_id=made["userId"])
@@ -92,7 +92,7 @@ def show(user_id: str) -> Response:
 )
 def change(user_id: str) -> Response:
     changes = load(MemberChangesSchema(), json_body())
-    return jsonify(members.change(deps(), who().asker, _user_id(user_id), changes))
+    return jsonify(members.change(deps(), who().asker, _user_id(user_id), changes, who().scopes))
 
 
 @blueprint.delete(_ONE, merge_slashes=False)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -148,6 +149,40 @@ def test_a_course_that_is_saved_meanwhile_is_noted_as_it_is_then(filled: Engine)
 
 _WAITS = """SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
   AND query LIKE 'DO $fill$%'"""
+
+
+def test_a_document_is_unpacked_the_same_few_times_however_much_it_shows(filled: Engine) -> None:
+    """Unpacked for each picture, a course of megabytes with thousands of them held its saving up for minutes."""
+    upgrade(filled)
+    few, many = (_unpacked(filled, f"with-{count}", count) for count in (3, 300))
+    assert 0 < few == many
+
+
+def _unpacked(engine: Engine, course_id: str, count: int) -> int:
+    """How often a course's document is fetched from where what is large is kept while it is saved, with so many
+    pictures. It is as large with few as with many."""
+    shown = [f"/content/media/{sha256(str(n).encode()).hexdigest()}.png" for n in range(count)]
+    filling = [sha256(f"{course_id} {n}".encode()).hexdigest() for n in range(1000 - count)]
+    content = json.dumps({"visibility": "public", "studyTexts": shown + filling})
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        # As in a process that has saved a few courses already: until then plans are made for one document each.
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.execute(text(_INSERT), {"org": ORG, "id": course_id})
+        before = connection.exec_driver_sql(_FETCHED).scalar_one()
+        connection.execute(text(_SAVE), {"org": ORG, "id": course_id, "content": content})
+        fetched = connection.exec_driver_sql(_FETCHED).scalar_one() - before
+        connection.exec_driver_sql("COMMIT")
+    noted = run(engine, "SELECT count(*) FROM course_media WHERE course_id = :id", id=course_id)
+    assert noted[0][0] == count
+    return int(fetched)
+
+
+_INSERT = "INSERT INTO documents (organization_id, kind, document_id, revision) VALUES (:org, 'course', :id, 1)"
+_SAVE = """INSERT INTO document_revisions (organization_id, kind, document_id, revision, content, source, change)
+VALUES (:org, 'course', :id, 1, CAST(:content AS jsonb), 'app', 'edited')"""
+_FETCHED = """SELECT idx_scan FROM pg_stat_xact_all_tables
+WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'document_revisions'::regclass)"""
 
 
 def _until(so: Callable[[], bool]) -> None:

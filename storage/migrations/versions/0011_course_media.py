@@ -16,16 +16,20 @@ from storage.postgres.roles import STEP, WEB, WORKER
 revision = "0011"
 down_revision = "0010"
 
-#: What a revision, ``{0}``, shows: rows of ``course_media``.
-_SHOWN = """SELECT DISTINCT {0}.organization_id, {0}.document_id, shows[1],
-      COALESCE({0}.content->>'visibility', 'private')
-    FROM {1}regexp_matches({0}.content::text, '/content/media/([0-9a-f]{{64}})\\.', 'g') AS shows"""
+#: Rows of ``course_media``: what a course shows. ``said`` is its newest revision as text, ``how_open`` that one's
+#: visibility. Both are variables, because a document of megabytes is unpacked each time it is asked, and here once for
+#: each picture.
+_SHOWN = """SELECT DISTINCT {0}.organization_id, {0}.document_id, shows[1], how_open
+    FROM regexp_matches(said, '/content/media/([0-9a-f]{{64}})\\.', 'g') AS shows"""
+_SAYS = "{0}.content::text, COALESCE({0}.content->>'visibility', 'private')"
 _NOTE = f"""CREATE OR REPLACE FUNCTION note_course_media() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE said text; how_open text;
 BEGIN
+  SELECT {_SAYS.format("NEW")} INTO said, how_open;
   DELETE FROM course_media WHERE organization_id = NEW.organization_id AND course_id = NEW.document_id;
   INSERT INTO course_media (organization_id, course_id, sha256, visibility)
-    {_SHOWN.format("NEW", "")};
+    {_SHOWN.format("NEW")};
   RETURN NULL;
 END
 $$"""
@@ -45,14 +49,15 @@ _CURRENT = """documents d JOIN document_revisions r ON r.organization_id = d.org
       AND r.document_id = d.document_id AND r.revision = d.revision"""
 #: Courses that were there before the trigger, one after the other, each locked while it is read: what is noted is then
 #: what it shows, also when somebody is about to save it. Each is a transaction of its own: nobody waits for the rest.
-_FILL = f"""DO $fill$ DECLARE one record; BEGIN
+_FILL = f"""DO $fill$ DECLARE one record; said text; how_open text; BEGIN
   FOR one IN SELECT d.organization_id, d.document_id FROM {_CURRENT}
     WHERE d.kind = 'course' AND r.content::text LIKE '%/content/media/%' LOOP
     PERFORM FROM documents d WHERE d.organization_id = one.organization_id AND d.kind = 'course'
       AND d.document_id = one.document_id FOR NO KEY UPDATE;
+    SELECT {_SAYS.format("r")} INTO said, how_open FROM {_CURRENT}
+    WHERE d.organization_id = one.organization_id AND d.kind = 'course' AND d.document_id = one.document_id;
     INSERT INTO course_media (organization_id, course_id, sha256, visibility)
-    {_SHOWN.format("r", f"{_CURRENT}, ")}
-    WHERE d.organization_id = one.organization_id AND d.kind = 'course' AND d.document_id = one.document_id
+    {_SHOWN.format("one")}
     ON CONFLICT DO NOTHING; COMMIT; END LOOP; END $fill$"""
 _MAY_ASK = "is_everybodys(organization_id, sha256)"
 

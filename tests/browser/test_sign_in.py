@@ -64,9 +64,11 @@ def test_whoever_signs_out_everywhere_is_told_so_in_other_windows(opens: Opens, 
     there.page.get_by_role("main").get_by_role("link", name="Sign in again").click()
     expect(there.page.get_by_role("heading", name="You are not signed in")).to_be_visible()
     expect(there.page.locator("[name=next]")).to_have_value("/catalog?from=there")
-    system.rows("UPDATE sessions SET idle_ends_at = now() WHERE user_id = %s RETURNING 1", str(idler))
     unused.page.get_by_label("Subject").fill("Fractions")
     unused.page.get_by_label("Grade band").fill("3-5")
+    system.rows("UPDATE sessions SET idle_ends_at = now() WHERE user_id = %s RETURNING 1", str(idler))
+    # What the link leads to takes the place of the form, and of what was typed into it.
+    expect(unused.page.get_by_role("alert").first).to_contain_text("Copy what you typed here first")
     unused.page.get_by_role("button", name="Make the course").click()
     expect(unused.page.locator("#form-problem")).to_contain_text(said)
     expect(unused.page.get_by_role("alert").first).to_contain_text("Sign in again")
@@ -101,3 +103,17 @@ def test_a_page_that_lies_open_keeps_nobody_signed_in(opens: Opens, system: Syst
     # Browsers say by themselves that no person opens this, but not by http from another machine.
     assert "html" not in looked.value.request.all_headers()["accept"]
     assert ends() == before
+
+
+def test_a_page_from_before_one_signed_in_anew_says_how_to_keep_what_was_typed(opens: Opens, system: System) -> None:
+    """In another tab, say: the cookie is the new session's, and the page's proof that of the old one."""
+    window = opens(storage_state=None)
+    window.may_break = True  # a 403 is the story
+    window.context.request.post("/api/session", headers=system.headers())
+    window.page.goto("/new")
+    window.page.get_by_label("Subject").fill("Fractions")
+    window.page.get_by_label("Grade band").fill("3-5")
+    window.context.request.post("/api/session", headers=system.headers())
+    window.page.get_by_role("button", name="Make the course").click()
+    expect(window.page.locator("#form-problem")).to_contain_text("Copy what you typed here, then load the page again")
+    expect(window.page.get_by_label("Subject")).to_have_value("Fractions")

@@ -1,7 +1,8 @@
 /** Asking the API as the page's own user, and understanding what it refuses. */
 
-/** What a person is told, where the API tells a program to send a token. */
+/** What a person is told, where the API tells a program what to send. */
 const SIGNED_OUT = "You are no longer signed in. Copy what you typed here, then sign in again.";
+const SIGNED_IN_ANEW = "You have signed in anew since you opened this page. Copy what you typed here, then load the page again.";
 
 /** What the API answered instead of what was asked for. `errors` are the faulty fields of a 422. */
 export class Problem extends Error {
@@ -55,6 +56,7 @@ export async function ask(method, url, { json, body, headers = {}, signal } = {}
     dispatchEvent(new Event("signed-out"));
     read.detail = SIGNED_OUT;
   }
+  if (read.code === "csrf_token_wrong") read.detail = SIGNED_IN_ANEW;
   if (!answer.ok) throw new Problem(answer.status, read);
   return read;
 }

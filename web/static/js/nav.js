@@ -21,14 +21,18 @@ async function look() {
   }
 }
 
-/** Said once, above what is seen: the page, and a dialog over it. The link leads back here, by way of signing in. */
+/**
+ * Said once, above what is seen: the page, and a dialog over it. The link leads back here, by way of signing in, and what
+ * was typed into a form is gone then.
+ */
 function sayOut() {
   if (isOut) return;
   isOut = true;
+  const first = document.querySelector("main form") ? "Copy what you typed here first. " : "";
   for (const place of document.querySelectorAll("main, dialog[open]")) {
     const said = Object.assign(document.createElement("p"), { className: "problem", role: "alert" });
     const link = Object.assign(document.createElement("a"), { href: location.pathname + location.search, textContent: "Sign in again" });
-    said.append("You are no longer signed in, and what you see here may be old. ", link, ".");
+    said.append("You are no longer signed in, and what you see here may be old. ", first, link, ".");
     place.prepend(said);
   }
 }

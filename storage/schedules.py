@@ -138,20 +138,31 @@ def remove(tx: Transaction, organization_id: UUID, schedule_id: UUID) -> bool:
     return gone.rowcount == 1
 
 
-def read(db: Database, organization_id: UUID, schedule_id: UUID) -> dict[str, Any] | None:
-    """One schedule of the organization as shown; none when it has no such one."""
+#: Whether a schedule asks for a private course: as such, or one that is now. Viewers don't see either.
+_IS_PRIVATE = """(COALESCE(request->'payload'->>'visibility', '') = 'private'
+  OR EXISTS (SELECT 1 FROM course_metadata listed WHERE listed.organization_id = schedules.organization_id
+    AND listed.course_id = schedules.request->'payload'->>'courseId' AND listed.visibility = 'private'))"""
+
+
+def read(db: Database, organization_id: UUID, schedule_id: UUID, *, private: bool = True) -> dict[str, Any] | None:
+    """One schedule of the organization as shown; none when it has no such one, or without ``private`` when it is one of
+    a private course."""
     with db.statement() as tx:
         row = tx.run(
-            "SELECT * FROM schedules WHERE id = :id AND organization_id = :org",
-            {"id": schedule_id, "org": organization_id},
+            f"""SELECT * FROM schedules WHERE id = :id AND organization_id = :org
+            AND (:private OR NOT {_IS_PRIVATE})""",
+            {"id": schedule_id, "org": organization_id, "private": private},
         ).one_or_none()
     return as_shown(row) if row else None
 
 
-def newest(db: Database, organization_id: UUID, before: Position | None, limit: int) -> list[dict[str, Any]]:
-    """Schedules of the organization, newest first, those made before the given one."""
-    rows = "SELECT * FROM schedules WHERE organization_id = :org"
-    return pages.newest(db, rows, {"org": organization_id}, before, limit, as_shown)
+def newest(
+    db: Database, organization_id: UUID, before: Position | None, limit: int, *, private: bool = True
+) -> list[dict[str, Any]]:
+    """Schedules of the organization, newest first, those made before the given one; with or without those of private
+    courses."""
+    rows = f"SELECT * FROM schedules WHERE organization_id = :org AND (:private OR NOT {_IS_PRIVATE})"
+    return pages.newest(db, rows, {"org": organization_id, "private": private}, before, limit, as_shown)
 
 
 # --- the clock's work -------------------------------------------------------------------------------------------------

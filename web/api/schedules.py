@@ -49,7 +49,7 @@ def _schedule_id(text: str) -> UUID:
 def index() -> Response:
     only_arguments(_LIST_QUERY)
     limit = whole_argument("limit", 50, 1, 100)
-    found = rows.newest(deps().db, who().organization_id, read_cursor(), limit + 1)
+    found = rows.newest(deps().db, who().organization_id, read_cursor(), limit + 1, private=who().sees_private)
     shown, following = page(found, limit)
     return jsonify({"schedules": shown, "nextCursor": following})
 
@@ -73,7 +73,7 @@ def make() -> Response:
 @blueprint.get("/<schedule_id>")
 @describe("Show a schedule.", {200: (ScheduleSchema, "The schedule, with its next times.")}, problems=(404,))
 def show(schedule_id: str) -> Response:
-    found = rows.read(deps().db, who().organization_id, _schedule_id(schedule_id))
+    found = rows.read(deps().db, who().organization_id, _schedule_id(schedule_id), private=who().sees_private)
     if found is None:
         raise schedules.no_such_schedule()
     return jsonify(found)

@@ -95,6 +95,17 @@ def test_a_job_whose_course_becomes_private_is_followed_by_no_viewer_any_more(de
     assert fallen({ada, vic}) == {vic}
 
 
+def test_a_catalog_is_followed_no_more_by_a_token_that_lost_its_scope(deps: Deps, asker: Asker) -> None:
+    made = tokens.make(deps, asker, {"name": "x", "role": "author", "scopes": None, "expiresAt": None})
+    token_id = UUID(made["tokenId"])
+    held = {Held(Grounds(ORG, token=token_id), key, True) for key in (("catalog", ORG), VIEWERS_CATALOG, ("job", ORG))}
+    for scopes in (["catalog:read"], ["catalog:write", "exams:read"]):
+        tokens.change(deps, asker, token_id, {"scopes": scopes})
+        assert fallen(held) == set()
+    tokens.change(deps, asker, token_id, {"scopes": ["exams:read"]})
+    assert {one.key[0] for one in fallen(held)} == {"catalog", "catalog_of_viewers"}
+
+
 def test_the_web_learns_an_organizations_id_from_its_short_name_and_nothing_else(deps: Deps) -> None:
     web = of_views().db
     assert organizations.id_of(web, "demo-school") == ORG

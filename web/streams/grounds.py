@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from schema.access import reaches
+from schema.access import allows, reaches
 from storage import wall
 from storage.people import grounds as rows
 from storage.people import privacy
@@ -26,8 +26,16 @@ def fallen(held: Iterable[Held]) -> set[Held]:
         found = rows.facts(wired.db, asked)
     good = marks(wired)
     standings = {one: judge(one, facts, good) for one, facts in zip(asked, found, strict=True)}
-    out = {one for one in followed if standings[one.grounds] is None}
+    out = {one for one in followed if not _may_follow(one, standings[one.grounds])}
     return out | _hidden({one for one in followed - out if not _sees_private(one, standings[one.grounds])})
+
+
+def _may_follow(one: Held, standing: Standing | None) -> bool:
+    """Whether somebody stands at all; and for a catalog, whether they may still read catalogs. A job's stream is also
+    for who was given its address with a job they started by another scope."""
+    if standing is None:
+        return False
+    return one.key[0] not in CATALOGS or allows(standing.scopes, "catalog", writing=False)
 
 
 def _sees_private(one: Held, standing: Standing | None) -> bool:

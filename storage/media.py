@@ -58,10 +58,14 @@ def keep(tx: Transaction, asset: Asset) -> None:
 
 # Nothing of this is written down: a course that is closed, or opened, has closed or opened what it shows. Outside of
 # its organization nobody sees what no listed public course shows, however it was meant; within, what no course shows is
-# as it was meant.
+# as it was meant, unless the course it was made for is private now.
 _VISIBILITY = """CASE WHEN is_everybodys(a.organization_id, a.sha256) THEN 'public' ELSE COALESCE(
   (SELECT CASE WHEN bool_or(s.visibility <> 'private') THEN 'org' ELSE 'private' END FROM course_media s
    WHERE s.organization_id = a.organization_id AND s.sha256 = a.sha256 HAVING count(*) > 0),
+  (SELECT 'private' FROM documents d JOIN document_revisions r ON r.organization_id = d.organization_id
+     AND r.kind = d.kind AND r.document_id = d.document_id AND r.revision = d.revision
+   WHERE d.organization_id = a.organization_id AND d.kind = 'course' AND d.document_id = a.course_id
+     AND r.content->>'visibility' = 'private'),
   CASE a.visibility WHEN 'public' THEN 'org' ELSE a.visibility END) END"""
 
 

@@ -122,6 +122,16 @@ def test_what_a_public_course_shows_no_more_is_closed(client: FlaskClient, deps:
     assert statuses(client, deps, asker, LEAF) == closed
 
 
+def test_what_a_private_course_shows_no_more_stays_as_closed(client: FlaskClient, deps: Deps, asker: Asker) -> None:
+    draw(deps, asker, LEAF, "org")
+    show(deps, asker, "leaves", "private", LEAF)
+    assert statuses(client, deps, asker, LEAF) == (401, 404, 404, 200)
+    show(deps, asker, "leaves", "private")
+    assert statuses(client, deps, asker, LEAF) == (401, 404, 404, 200)
+    show(deps, asker, "leaves", "org")
+    assert statuses(client, deps, asker, LEAF) == (401, 404, 200, 200)
+
+
 def test_another_public_course_keeps_it_open_and_one_that_is_not_does_not(
     client: FlaskClient, deps: Deps, asker: Asker
 ) -> None:

@@ -110,9 +110,14 @@ def test_flower_lets_nobody_steer_also_with_the_password(system: System) -> None
     """What is done there would be in no audit log."""
     secrets = json.loads((system.home / "secrets.json").read_text())
     known = urllib3.make_headers(basic_auth=f"coursewright:{secrets['flower']}")
-    workers = system.http.request("GET", f"{system.ready['flowerUrl']}/api/workers", headers=known)
-    assert workers.status == 200
-    worker = next(iter(workers.json()))
+
+    def workers() -> dict[str, object]:
+        answer = system.http.request("GET", f"{system.ready['flowerUrl']}/api/workers", headers=known)
+        assert answer.status == 200
+        found: dict[str, object] = answer.json()
+        return found
+
+    worker = next(iter(eventually(workers, what="a worker that Flower has heard of")))
     deeds = [
         *(f"api/worker/{deed}/{worker}" for deed in ("shutdown", "pool/restart", "pool/grow", "queue/add-consumer")),
         *(f"api/task/{deed}/coursewright.cron.dispatch" for deed in ("apply", "async-apply", "send-task", "revoke")),

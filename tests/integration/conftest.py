@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from minio.deleteobjects import DeleteObject
 
 from schema.settings import Settings, read_settings
@@ -16,6 +17,7 @@ from tests.access.world import World, two_organizations
 from tests.conftest import Databases, Outbox, Servers, make_deps, use
 from tests.fakes.model_server import ModelServer
 from tests.integration.web_process import Web, serve
+from web.app import create_app
 
 
 @pytest.fixture
@@ -25,6 +27,13 @@ def empty_store(deps: Deps) -> None:
     for bucket in (deps.settings.s3.courses_bucket, deps.settings.s3.media_bucket):
         names = [DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True) if found]
         assert list(client.remove_objects(bucket, names)) == []
+
+
+@pytest.fixture
+def client(deps: Deps) -> Iterator[FlaskClient]:
+    """Asks the app of this test, in its own process; keeps cookies as a browser does."""
+    with create_app().test_client() as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
 from uuid import UUID
@@ -37,12 +37,6 @@ LEAF, ROOT = "ab" * 32, "cd" * 32
 TOKEN = {"X-Agent-Token": "agent-token-of-the-tests"}
 #: Statuses for nobody, for another organization, for a viewer, for an author.
 OPEN = (200, 200, 200, 200)
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def draw(deps: Deps, whose: Asker, sha256: str, visibility: str = "public", course_id: str | None = "leaves") -> None:

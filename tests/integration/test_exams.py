@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,12 +36,6 @@ PLANTS = {
     ],
 }
 Ask = Callable[..., Any]
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def headers(deps: Deps, asker: Asker) -> dict[str, str]:

@@ -43,12 +43,6 @@ def deps(environ: dict[str, str], outbox: Outbox) -> Iterator[Deps]:
 
 
 @pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
-
-
-@pytest.fixture
 def asker() -> Asker:
     return Asker(ORG, None)
 

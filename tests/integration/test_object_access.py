@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -75,12 +74,6 @@ def keep_medium(deps: Deps, whose: Asker, visibility: str) -> str:
     with deps.db.transaction() as tx:
         media.keep(tx, asset)
     return asset.path
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,12 +38,6 @@ DEFAULTS = {
     "notifyEmails": [],
     "notifyOn": ["completed", "failed", "dead_letter"],
 }
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def headers(deps: Deps, asker: Asker) -> dict[str, str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import pytest
 from flask.testing import FlaskClient
 
 from schema.clock import new_id
@@ -18,15 +16,8 @@ from tasks.deps import Deps
 from tests.integration.signed_in import sign_in
 from tests.integration.stage import change, request
 from tests.integration.test_private_courses import keep
-from web.app import create_app
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def ask(deps: Deps, asker: Asker, *visibilities: str) -> tuple[str, list[UUID]]:

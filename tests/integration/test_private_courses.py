@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 from uuid import UUID
 
@@ -22,18 +21,11 @@ from tasks.deps import Deps
 from tests.factories import course
 from tests.integration.signed_in import sign_in
 from tests.integration.stage import put_job, request, start
-from web.app import create_app
 from web.streams import token
 from web.streams.feeds import CatalogFeed
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def keep(deps: Deps, course_id: str, visibility: str) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import UUID
 
-import pytest
 from flask.testing import FlaskClient
 
 from schema.settings import DEMO_ORGANIZATION_ID
@@ -15,15 +13,8 @@ from tasks.schedules import make
 from tests.integration.signed_in import sign_in
 from tests.integration.stage import request
 from tests.integration.test_private_courses import keep
-from web.app import create_app
 
 ORG = UUID(DEMO_ORGANIZATION_ID)
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 def scheduled(deps: Deps, asker: Asker, name: str, **asked: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -40,18 +39,11 @@ from tests.integration.test_organization_settings import choose, headers
 from tests.integration.test_pages import BROWSER
 from tests.integration.test_reconcile_store import current, made
 from tests.integration.test_unlisted import end, saved, shown
-from web.app import create_app
 
 pytestmark = pytest.mark.usefixtures("empty_store")
 
 ILLUSTRATED = {**WATER, "courseId": "water", "generateStudyTextImages": True, "visibility": "public"}
 FILE = "/content/public/demo-school/{}/course.json"
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 @pytest.fixture

@@ -51,12 +51,6 @@ def deps(environ: dict[str, str], outbox: Outbox) -> Iterator[Deps]:
     wired.close()
 
 
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as opened:
-        yield opened
-
-
 def bearer(user: str = "ada") -> dict[str, str]:
     signed = jwt.encode(claims(user), SECRET, "HS256")
     return {"Authorization": f"Bearer {signed}", "X-Organization-Id": DEMO_ORGANIZATION_ID}

@@ -50,12 +50,6 @@ def deps(read: Callable[..., Settings], outbox: Outbox) -> Iterator[Deps]:
 
 
 @pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
-
-
-@pytest.fixture
 def asker() -> Asker:
     return Asker(ORG, None)
 

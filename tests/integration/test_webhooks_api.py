@@ -22,7 +22,6 @@ from tests.conftest import Outbox, make_deps, use
 from tests.fakes.receiver import Receiver, Reply
 from tests.integration.signed_in import sign_in
 from tests.integration.stage import SUMS, rows, school, start
-from web.app import create_app
 
 
 @pytest.fixture
@@ -45,12 +44,6 @@ class Caller:
         assert answer.status_code == status, answer.text
         self.last = answer
         return answer.get_json() if answer.data else None
-
-
-@pytest.fixture
-def client(deps: Deps) -> Iterator[FlaskClient]:
-    with create_app().test_client() as made:
-        yield made
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from schema.schedule import shown_times
 from storage import pages
 from storage.db import Database, Transaction
 from storage.pages import Position
+from storage.people.privacy import IS_PRIVATE_SCHEDULE
 
 
 @dataclass(frozen=True)
@@ -138,19 +139,13 @@ def remove(tx: Transaction, organization_id: UUID, schedule_id: UUID) -> bool:
     return gone.rowcount == 1
 
 
-#: Whether a schedule asks for a private course: as such, or one that is now. Viewers don't see either.
-_IS_PRIVATE = """(COALESCE(request->'payload'->>'visibility', '') = 'private'
-  OR EXISTS (SELECT 1 FROM course_metadata listed WHERE listed.organization_id = schedules.organization_id
-    AND listed.course_id = schedules.request->'payload'->>'courseId' AND listed.visibility = 'private'))"""
-
-
 def read(db: Database, organization_id: UUID, schedule_id: UUID, *, private: bool = True) -> dict[str, Any] | None:
     """One schedule of the organization as shown; none when it has no such one, or without ``private`` when it is one of
     a private course."""
     with db.statement() as tx:
         row = tx.run(
             f"""SELECT * FROM schedules WHERE id = :id AND organization_id = :org
-            AND (:private OR NOT {_IS_PRIVATE})""",
+            AND (:private OR NOT {IS_PRIVATE_SCHEDULE})""",
             {"id": schedule_id, "org": organization_id, "private": private},
         ).one_or_none()
     return as_shown(row) if row else None
@@ -161,7 +156,7 @@ def newest(
 ) -> list[dict[str, Any]]:
     """Schedules of the organization, newest first, those made before the given one; with or without those of private
     courses."""
-    rows = f"SELECT * FROM schedules WHERE organization_id = :org AND (:private OR NOT {_IS_PRIVATE})"
+    rows = f"SELECT * FROM schedules WHERE organization_id = :org AND (:private OR NOT {IS_PRIVATE_SCHEDULE})"
     return pages.newest(db, rows, {"org": organization_id, "private": private}, before, limit, as_shown)
 
 

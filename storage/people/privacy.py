@@ -1,4 +1,4 @@
-"""Private courses: those of an organization that its viewers don't see. One rule for courses, jobs and catalogs."""
+"""Private courses: those of an organization that its viewers don't see. The rules for courses, jobs and schedules."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ IS_PRIVATE_JOB = """(EXISTS (SELECT 1 FROM job_payloads asked
     AND listed.course_id = j.course_id AND listed.visibility = 'private')
   OR (j.purged_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM course_metadata listed
     WHERE listed.organization_id = j.organization_id AND listed.course_id = j.course_id)))"""
+
+#: Whether a schedule asks for a private course: as such, or one that is now.
+IS_PRIVATE_SCHEDULE = """(COALESCE(schedules.request->'payload'->>'visibility', '') = 'private'
+  OR EXISTS (SELECT 1 FROM course_metadata listed WHERE listed.organization_id = schedules.organization_id
+    AND listed.course_id = schedules.request->'payload'->>'courseId' AND listed.visibility = 'private'))"""
 
 _COURSE = """SELECT 1 FROM documents d JOIN document_revisions r ON r.organization_id = d.organization_id
   AND r.kind = d.kind AND r.document_id = d.document_id AND r.revision = d.revision
